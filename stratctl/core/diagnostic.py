@@ -1,0 +1,53 @@
+"""A finding for a person: where, which code, what, why, and the way out. Values, never raised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How bad a finding is. Only ``error`` stops."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Span:
+    """A place in a file a person wrote. ``file`` is relative to the project root.
+
+    Lines and columns count from 1; 0 means that the whole file is meant.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.file
+        return f"{self.file}:{self.line}:{self.column or 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding.
+
+    ``code`` is stable and documented. ``summary`` is fixed text, the same words every time, so
+    that readers learn to recognise it; ``detail`` carries the particulars and the numbers;
+    ``hint`` is the way out.
+    """
+
+    code: str
+    summary: str
+    detail: str
+    hint: str = ""
+    span: Span | None = None
+    severity: Severity = Severity.ERROR
+
+
+def in_reading_order(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+    """Sort by file, place and code, and drop exact repeats; late, just before showing."""
+    unique = dict.fromkeys(diagnostics)
+    return tuple(sorted(unique, key=lambda d: (d.span or Span(""), d.code, d.detail)))

@@ -1,0 +1,279 @@
+"""The plan as a value: ordered calls, their rows, and why. Making and showing it is elsewhere.
+
+A plan has two parts. The *binding* part is what an approval approves and what the digest covers:
+realm, configuration, fences, calls and rows. The *advisory* part explains it: prices, impact,
+findings, what is blocked and why. Advisory figures may differ between two equal plans.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.state import Vector, Verb
+from stratctl.core.tables import Table
+
+FORMAT_VERSION = "1.0"
+"""Minor adds, major breaks."""
+
+PLAN_ROWS = {
+    "call": "INTEGER",
+    "participant_code": "VARCHAR",
+    "amount_minor": "BIGINT",
+    "auto_rebalance": "BOOLEAN",
+    "trader_id": "VARCHAR",
+    "trader_updated_at": "VARCHAR",
+    "reason": "VARCHAR",
+    "cohort": "VARCHAR",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+    "moved_e8": "DECIMAL(38,0)",
+}
+"""Ordered by (call, participant_code). ``amount_minor``: the flow, NULL where the verb has none.
+``auto_rebalance``: the flag that an enrolment or a flag change sets. ``moved_e8`` is advisory: the
+value that the row is expected to move, in 10⁻⁸ of the currency."""
+
+BLOCKED_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "reason": "VARCHAR",
+    "detail": "VARCHAR",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+}
+"""Rows that are wanted but not sent, each with the reason. Nothing is dropped silently."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the provider (for FLAGS: one per row), predicted.
+
+    ``request_id`` and ``slot`` are predictions: the journal binds them when the call is sent.
+    They are None where the Strategy does not exist yet ("known after create").
+    """
+
+    number: int
+    strategy: str
+    strategy_id: str | None
+    currency: str
+    verb: Verb
+    vector: Vector | None
+    target_text: str
+    """The declared target that a settled row satisfies; empty where the verb satisfies none."""
+    target_epoch: int
+    rows: int
+    amount_minor: int
+    slot: int | None
+    request_id: str | None
+    body_json: str
+    """Canonical JSON body of CREATE and METADATA; empty for verbs whose body is made of rows."""
+
+    @property
+    def requests(self) -> int:
+        return self.rows if self.verb is Verb.FLAGS else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What must not have moved between approval and apply, per Strategy."""
+
+    strategy: str
+    strategy_id: str | None
+    head_slot: int
+    foreign: tuple[str, ...]
+    """Ids of foreign Operations on a Strategy whose funding is managed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """One reviewed or typed widening of guards, used once."""
+
+    name: str
+    rules: tuple[tuple[str, str], ...]
+    """(rule, number as written): ``("liquidations", "3")``."""
+    reason: str
+    expires: str
+    span: Span | None = None
+
+    @property
+    def id(self) -> str:
+        """What the journal remembers as used: the name with a digest of what it said."""
+        said = json.dumps([self.name, self.rules, self.reason, self.expires])
+        return f"{self.name}@{hashlib.sha256(said.encode()).hexdigest()[:16]}"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFinding:
+    """A guard that measured more than its limit."""
+
+    rule: str
+    measured: str
+    limit: str
+    subject: str
+    """What was measured, in words: ``participants to liquidate in blue-chip``."""
+    setting: Span | None
+    acknowledged_by: str
+    """Name of the acknowledgement that covers it; empty when it stops the plan."""
+    hint: str
+
+    @property
+    def stops(self) -> bool:
+        return not self.acknowledged_by
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What a Strategy's calls would do, in money. Estimates unless it says exact."""
+
+    strategy: str
+    currency: str
+    cash_in_minor: int
+    """Exact: enrolments and top-ups."""
+    cash_out_minor: int
+    """Exact for partial sells; liquidations are in ``sold_minor``."""
+    turnover_minor: int
+    """One-way sells of rebalances, partial sells and liquidations (estimate)."""
+    value_minor: int
+    """What the Strategy's managed participants hold (estimate)."""
+    participants: int
+    largest_minor: int
+    """The largest single movement of one participant."""
+    turnover_by_asset: tuple[tuple[str, int, int], ...]
+    """(asset, bought_minor, sold_minor), estimates."""
+    unpriced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """How many calls there are, and the fewest there could be, per Strategy and verb."""
+
+    strategy: str
+    verb: Verb
+    calls: int
+    least: int
+    because: str
+
+    @property
+    def tight(self) -> bool:
+        return self.calls == self.least
+
+
+@dataclass(frozen=True, slots=True)
+class FloatNeed:
+    """Float needed by a plan's buys against what is there."""
+
+    currency: str
+    needed_minor: int
+    available_minor: int | None
+    account: str
+
+    @property
+    def short_minor(self) -> int:
+        return max(0, self.needed_minor - (self.available_minor or 0))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ordered calls with reasons."""
+
+    # binding
+    realm: str
+    environment: str
+    configuration: str
+    """Digest of everything that was read to declare the desired state."""
+    commit: str | None
+    generation: int | None
+    fences: tuple[Fence, ...]
+    calls: tuple[Call, ...]
+    rows: Table
+    acknowledgements: tuple[Acknowledgement, ...]
+    """Those that a finding relies on."""
+    # advisory
+    as_of: str
+    expires_at: str
+    blocked: Table
+    findings: tuple[GuardFinding, ...]
+    impacts: tuple[Impact, ...]
+    certificates: tuple[Certificate, ...]
+    floats: tuple[FloatNeed, ...]
+    prices: tuple[tuple[str, str, str], ...]
+    """(asset, currency, price text) as used for estimates."""
+    satisfied: Table
+    """SATISFIED_ROWS"""
+    forfeits: Table
+    """FORFEIT_ROWS"""
+    unmanaged: int
+    complete: bool = True
+    """False when a target or exclusion hid something."""
+    warnings: tuple[Diagnostic, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def empty(self) -> bool:
+        return not self.calls
+
+    @property
+    def stopped(self) -> bool:
+        """A guard measured more than anybody allowed."""
+        return any(finding.stops for finding in self.findings)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the canonical text of the binding part; not of any file that carries it."""
+        hasher = hashlib.sha256()
+        for line in self.binding_lines():
+            hasher.update(line.encode() + b"\n")
+        return hasher.hexdigest()
+
+    def binding_lines(self) -> Iterator[str]:
+        """The binding part as canonical lines of JSON: header, fences, calls, then rows."""
+        header = (FORMAT_VERSION, self.realm, self.environment, self.configuration)
+        yield _canonical(["plan", *header, self.commit, self.generation])
+        for fence in self.fences:
+            yield _canonical(
+                ["fence", fence.strategy, fence.strategy_id, fence.head_slot, list(fence.foreign)]
+            )
+        for call in self.calls:
+            what = (call.number, call.strategy, call.strategy_id, call.verb.value)
+            vector = call.vector.text if call.vector else None
+            target = (vector, call.target_text, call.target_epoch)
+            size = (call.currency, call.rows, call.amount_minor)
+            yield _canonical(["call", *what, *target, *size, call.body_json])
+        for acknowledgement in self.acknowledgements:
+            yield _canonical(["acknowledgement", acknowledgement.id])
+        for table, label in ((self.rows, "row"), (self.forfeits, "forfeit")):
+            chosen = BINDING_COLUMNS[label]
+            for row in table.workspace.rows(
+                f"SELECT {', '.join(chosen)} FROM {table} ORDER BY ALL"
+            ):
+                yield _canonical([label, *row])
+
+
+FORFEIT_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "forfeited_in_minor": "BIGINT",
+    "forfeited_out_minor": "BIGINT",
+}
+"""Flows that were declared and never moved, of participants that exit: closed for good."""
+
+SATISFIED_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "target_text": "VARCHAR",
+    "target_epoch": "INTEGER",
+}
+"""Participants who already hold a changed target within the minimum leg: journaled as satisfied
+without a call, so that later drift is not mistaken for an unfulfilled change."""
+
+BINDING_COLUMNS = {
+    "row": ("call", "participant_code", "amount_minor", "auto_rebalance"),
+    "forfeit": tuple(FORFEIT_ROWS),
+}
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True)

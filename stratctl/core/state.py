@@ -1,0 +1,371 @@
+"""The two states, desired and live: few things as frozen objects, participants as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.money import WEIGHT_ONE_E18, format_weight
+from stratctl.core.tables import Table
+
+# --- words both states share ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """Allocations in canonical form: assets ascending, exact weights that sum to exactly 1.
+
+    In a rebalance a weight of 0 is a named exit. Elsewhere zero weights never appear.
+    """
+
+    weights_e18: tuple[tuple[str, int], ...]
+
+    def __post_init__(self) -> None:
+        assets = [asset for asset, _ in self.weights_e18]
+        assert assets == sorted(set(assets)), "assets ascend and are unique"
+        assert all(0 <= weight <= WEIGHT_ONE_E18 for _, weight in self.weights_e18)
+        assert sum(weight for _, weight in self.weights_e18) == WEIGHT_ONE_E18
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        return tuple(asset for asset, _ in self.weights_e18)
+
+    @property
+    def text(self) -> str:
+        """The key that groups calls and that people see: ``BTC 0.5, ETH 0.3, SOL 0.2``."""
+        return ", ".join(f"{asset} {format_weight(weight)}" for asset, weight in self.weights_e18)
+
+    def with_exits(self, exits: tuple[str, ...]) -> Vector:
+        """The vector that a rebalance sends: this one, and each exit at weight 0."""
+        named = tuple((asset, 0) for asset in exits if asset not in self.assets)
+        return Vector(tuple(sorted(self.weights_e18 + named)))
+
+
+class Verb(StrEnum):
+    """What a call does. The provider's five operations, and ours around them."""
+
+    CREATE = "create"
+    METADATA = "metadata"
+    LIQUIDATE = "liquidate"
+    PARTIAL_SELL = "partial_sell"
+    TOP_UP = "top_up"
+    ENROLL = "enroll"
+    REBALANCE = "rebalance"
+    FLAGS = "flags"
+
+
+VERB_ORDER = tuple(Verb)
+"""The order of calls in a Strategy; the barrier stands just before REBALANCE."""
+
+TRADING_VERBS = (Verb.LIQUIDATE, Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.ENROLL, Verb.REBALANCE)
+"""The verbs that use a slot and become an Operation."""
+
+OPERATION_TYPES = {
+    "liquidation": Verb.LIQUIDATE,
+    "partial_sell": Verb.PARTIAL_SELL,
+    "top_up": Verb.TOP_UP,
+    "enrollment": Verb.ENROLL,
+    "rebalance": Verb.REBALANCE,
+}
+"""The provider's Operation types. Any other value is shown and never treated as known."""
+
+
+# --- desired -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a group of participants should hold, and which assets it lets go of by name."""
+
+    vector: Vector
+    exits: tuple[str, ...]
+    provenance: str = ""
+    """How a computed vector came about, for people: ``blend of blue-chip 0.6, defi 0.4``."""
+
+    @property
+    def rebalance_vector(self) -> Vector:
+        return self.vector.with_exits(self.exits)
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Bands as fractions: a breach is strictly above any of them (policy ``drift``)."""
+
+    absolute: Fraction
+    relative: Fraction
+    portfolio: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCohort:
+    """A ``source: live`` cohort: the Traders that exist and that no other cohort names."""
+
+    cohort: str
+    target: int
+    flag: bool | None
+    """The auto_rebalance flag it declares; None when it does not manage flags."""
+    allocations: bool
+    flags: bool
+    held: bool
+    overrides_flag: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredStrategy:
+    """One Strategy as declared, for one environment."""
+
+    name: str
+    quoted_currency: str
+    metadata_json: str | None
+    """Canonical JSON of the declared metadata keys; None when none are declared."""
+    targets: tuple[Target, ...]
+    """Index 0 is the Strategy's own; cohorts that override allocations add theirs."""
+    rebalance_on: str
+    """change | drift | never"""
+    rebalance_epoch: int
+    drift: Drift
+    hold: bool
+    provider_id: str | None
+    """The provider's id of an adopted Strategy; None: found by its create id."""
+    previously: tuple[str, ...]
+    live_cohort: LiveCohort | None
+    span: Span
+
+
+DESIRED_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "cohort": "VARCHAR",
+    "contributed_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "exited": "BOOLEAN",
+    "auto_rebalance": "BOOLEAN",
+    "overrides_flag": "BOOLEAN",
+    "target": "INTEGER",
+    "manages_membership": "BOOLEAN",
+    "manages_funding": "BOOLEAN",
+    "manages_allocations": "BOOLEAN",
+    "manages_flags": "BOOLEAN",
+    "held": "BOOLEAN",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+}
+"""One row per (strategy, participant_code) that a cohort names. Totals include funding and
+payout entries. ``overrides_flag``: the cohort rebalances even where auto_rebalance is false."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The declared state of one environment, complete and checked."""
+
+    strategies: tuple[DesiredStrategy, ...]
+    """Ascending by name."""
+    rows: Table
+    """DESIRED_ROWS"""
+    digest: str
+    """sha256 over every byte that was read to make it, in path order."""
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+# --- what the journal knows ------------------------------------------------------------------
+
+BOOKED_ROWS = {
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "contributed_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "pending_in_minor": "BIGINT",
+    "pending_out_minor": "BIGINT",
+    "forfeited_in_minor": "BIGINT",
+    "forfeited_out_minor": "BIGINT",
+    "busy": "BOOLEAN",
+    "target_text": "VARCHAR",
+    "target_epoch": "INTEGER",
+    "exited": "BOOLEAN",
+    "parked": "VARCHAR",
+}
+"""Per participant, what our own calls moved. Settled totals count the *requested* amounts of
+settled Executions; pending ones count in full until an outcome is booked. ``target_text`` is the
+declared target that was last satisfied; ``exited``: a liquidation settled, or found nothing,
+after the last buy. ``parked`` is the last refusal that nobody acknowledged, or NULL."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookedOperation:
+    """A committed call of ours: its slot and Operation, and whether its outcome is booked."""
+
+    strategy_id: str
+    slot: int
+    request_id: str
+    operation_id: str
+    verb: Verb
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIntent:
+    """A call that was written down and has neither a commit nor a refusal in the journal."""
+
+    strategy: str
+    strategy_id: str
+    slot: int
+    request_id: str
+    verb: Verb
+    body: str
+    signed_last: int | None
+    """Unix seconds of the newest ATTEMPT's signature; None when it was never sent."""
+
+
+@dataclass(frozen=True)
+class Booked:
+    """The journal's bookings. Empty when there is no journal (``known`` is then false)."""
+
+    known: bool
+    rows: Table
+    """BOOKED_ROWS; intents that may have been sent count as pending."""
+    operations: tuple[BookedOperation, ...]
+    open_intents: tuple[OpenIntent, ...]
+    strategy_ids: tuple[tuple[str, str], ...]
+    """(name, provider id) of each Strategy the journal has bound."""
+    applied_commit: str | None
+    applied_generation: int | None
+    used_acknowledgements: frozenset[str]
+    halted: str | None
+    """None, ``all`` or ``exits_only``."""
+    head: str
+    """Hash of the newest entry; empty text for an empty journal."""
+
+
+# --- live ----------------------------------------------------------------------------------
+
+LIVE_ROWS = {
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "trader_id": "VARCHAR",
+    "auto_rebalance": "BOOLEAN",
+    "trader_updated_at": "VARCHAR",
+    "contributed_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "tolerance_minor": "BIGINT",
+    "busy": "VARCHAR",
+    "target_text": "VARCHAR",
+    "target_epoch": "INTEGER",
+    "exited": "BOOLEAN",
+    "parked": "VARCHAR",
+    "standing": "VARCHAR",
+}
+"""One row per (strategy_id, participant_code) that is a Trader or has bookings; ``trader_id`` is
+NULL without a Trader. Totals are settled + pending in full + forfeited + foreign. When a figure
+was rebuilt from Executions it is good to ``tolerance_minor``. ``busy`` says why nothing may be
+sent for the row now (``pending``, ``foreign_operation``, ``mixed_outcome``), or NULL.
+``standing`` is the participant's status on the platform when it is known not to be approved."""
+
+HOLDINGS_ROWS = {
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "asset": "VARCHAR",
+    "quantity_e24": "DECIMAL(38,0)",
+}
+"""What each Trader holds of each crypto asset, non-zero rows only."""
+
+
+class OperationStatus(StrEnum):
+    """Known statuses of an Operation, from the provider's documentation."""
+
+    VALIDATING = "validating"
+    PRICING = "pricing"
+    SETTLING = "settling"
+    SETTLED = "settled"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+TERMINAL = frozenset(
+    {OperationStatus.SETTLED.value, OperationStatus.SKIPPED.value, OperationStatus.FAILED.value}
+)
+"""Statuses after which nothing more happens. An unknown status is never terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOperation:
+    """An Operation as the provider lists it. It shows neither participants nor amounts."""
+
+    id: str
+    request_id: str
+    type: str
+    status: str
+    status_reason: str
+    allocations: tuple[tuple[str, str], ...]
+    created_at: str
+    slot: int | None
+    """Its place in our chain; None for an operation that is not ours."""
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStrategy:
+    """A Strategy as the provider shows it, with its Operations."""
+
+    id: str
+    name: str
+    """Our name for it."""
+    request_id: str
+    quoted_currency: str
+    metadata_json: str | None
+    updated_at: str
+    operations: tuple[LiveOperation, ...]
+    """Oldest first."""
+    problem: str = ""
+    """Why the whole Strategy must not be touched now (duplicate, gap in the chain, …), or empty."""
+
+    @property
+    def head_slot(self) -> int:
+        """The highest slot of our chain that the provider knows; 0 when there is none."""
+        return max((o.slot for o in self.operations if o.slot), default=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A price in 10⁻⁸ of the quoted currency per unit, as shown by ``symbol_data``."""
+
+    asset: str
+    currency: str
+    price_e8: int
+    index_e8: int | None
+    """The provider's hourly mean for comparison, when it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """The account that pays for buys, per currency: its available balance."""
+
+    currency: str
+    available_minor: int
+    account: str
+
+
+@dataclass(frozen=True)
+class Live:
+    """What the provider showed, joined with what the journal booked."""
+
+    as_of: str
+    """RFC 3339, from the clock that was handed in."""
+    strategies: tuple[LiveStrategy, ...]
+    """Those that are declared or bound in the journal, ascending by name."""
+    rows: Table
+    """LIVE_ROWS"""
+    holdings: Table
+    """HOLDINGS_ROWS"""
+    prices: tuple[Price, ...]
+    floats: tuple[Float, ...]
+    precisions: tuple[tuple[str, int], ...]
+    """(asset, decimals) as the provider lists its assets."""
+    warnings: tuple[Diagnostic, ...] = ()
+    requests: int = 0
+    """How many requests the read took, for people."""

@@ -1,0 +1,110 @@
+"""Columns: how ten or ten million participants travel from stage to stage.
+
+A ``Workspace`` is one embedded DuckDB connection; a ``Table`` is a materialised, typed table in
+it that nobody changes after it is made. Stages take Tables and return Tables, and the SQL between
+them stands beside the function that runs it. Column types are checked at every door, because SQL
+silently widens, rounds or turns to DOUBLE what nobody looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Schema = Mapping[str, str]
+"""Column name -> DuckDB type, in column order."""
+
+
+class Workspace:
+    """An in-memory DuckDB with names for the tables made in it.
+
+    One statement runs at a time: stages are called from one thread, apply's workers from several.
+    """
+
+    def __init__(self, *, threads: int | None = None) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect(":memory:")
+        self._connection.execute("SET preserve_insertion_order = true")
+        self._connection.execute("SET enable_progress_bar = false")
+        if threads is not None:
+            self._connection.execute(f"SET threads = {threads:d}")
+        self._made = 0
+        self._lock = threading.RLock()
+
+    def table(self, name: str, schema: Schema, columns: Sequence[Sequence[Any]] = ()) -> Table:
+        """Materialise Python columns (one sequence per schema column, in order) as a Table."""
+        assert not columns or len(columns) == len(schema), name
+        unnested = ", ".join(
+            f"unnest(CAST(${place} AS {_carrier(kind)}[]))::{kind} AS {column}"
+            for place, (column, kind) in enumerate(schema.items(), start=1)
+        )
+        if not columns or not columns[0]:
+            nothing = ", ".join(f"NULL::{kind} AS {column}" for column, kind in schema.items())
+            return self.select(name, schema, f"SELECT {nothing} WHERE false")
+        return self.select(name, schema, f"SELECT {unnested}", [list(c) for c in columns])
+
+    def select(self, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()) -> Table:
+        """Materialise a query as a Table whose columns must come out as ``schema`` says."""
+        with self._lock:
+            self._made += 1
+            table = Table(self, f"{name}_{self._made}", dict(schema))
+            self._connection.execute(f"CREATE TABLE {table.name} AS {sql}", list(parameters))
+            made = {row[0]: row[1] for row in self.rows(f"DESCRIBE SELECT * FROM {table.name}")}
+        assert made == table.schema, f"{name}: {made} is not {table.schema}"
+        return table
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Run a query and fetch all of it. The caller orders it if the order matters."""
+        with self._lock:
+            return self._connection.execute(sql, list(parameters)).fetchall()
+
+    def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """Run a query that yields exactly one row."""
+        (row,) = self.rows(sql, parameters)
+        return row
+
+    def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
+        """Run a statement for its effect (COPY, DROP)."""
+        with self._lock:
+            self._connection.execute(sql, list(parameters))
+
+
+@dataclass(frozen=True)
+class Table:
+    """A materialised table: where it lives, what it is called, and its exact column types."""
+
+    workspace: Workspace
+    name: str
+    schema: Schema
+
+    def __str__(self) -> str:
+        """The name, so that a Table can be written into SQL."""
+        return self.name
+
+    def __len__(self) -> int:
+        count: int = self.workspace.one(f"SELECT count(*) FROM {self.name}")[0]
+        return count
+
+    def rows(self, order: str = "ALL") -> list[tuple[Any, ...]]:
+        """Every row, in a total order. For few rows, tests and views, never for a whole book."""
+        return self.workspace.rows(f"SELECT * FROM {self.name} ORDER BY {order}")
+
+    def duplicates(self, key: Iterable[str]) -> list[tuple[Any, ...]]:
+        """Keys that occur more than once; a join on those would multiply rows."""
+        columns = ", ".join(key)
+        return self.workspace.rows(
+            f"SELECT {columns} FROM {self.name} GROUP BY {columns} HAVING count(*) > 1 ORDER BY ALL"
+        )
+
+
+def literal(text: str) -> str:
+    """A SQL string literal, for the few places where DuckDB takes no parameter (COPY)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _carrier(kind: str) -> str:
+    """The type in which Python values of a column travel: wide integers go as HUGEINT."""
+    return "HUGEINT" if kind == "DECIMAL(38,0)" else kind
