@@ -1,0 +1,54 @@
+"""What every test shares: how hard to search, a clean environment, and golden files."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# "quick" searches the same cases every time, so that a change and not luck turns a test red;
+# "laws" searches anew for as long as it takes. No deadline: machines differ, laws do not.
+settings.register_profile("quick", max_examples=200, derandomize=True, deadline=None)
+settings.register_profile(
+    "laws",
+    max_examples=10_000,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile(os.environ.get("STRATCTL_HYPOTHESIS_PROFILE", "quick"))
+
+# Variables that change what stratctl does or shows, beside its own.
+AMBIENT = ("CI", "GITHUB_ACTIONS", "NO_COLOR", "FORCE_COLOR")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let one command rewrite the golden files."""
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write the golden files instead of comparing with them",
+    )
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No credential, switch or sign of CI leaks from the person's shell into a test."""
+    for name in list(os.environ):
+        if name.startswith("STRATCTL_") or name in AMBIENT:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compare a whole text with a checked-in file, or write it with --update-golden."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            return
+        assert path.exists(), f"{path} is missing: run pytest with --update-golden to write it"
+        assert path.read_text(encoding="utf-8") == text
+
+    return compare
