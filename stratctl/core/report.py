@@ -1,0 +1,125 @@
+"""What a verb of the pipeline answers with, for the views: values, no text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from stratctl.core.event import Event, Problem
+from stratctl.core.state import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What became of one Strategy's rows for one verb."""
+
+    strategy: str
+    verb: Verb
+    currency: str
+    calls: int
+    settled: int
+    skipped: int
+    rejected: int
+    amount_minor: int
+    """Requested amounts of settled rows."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The result of an apply."""
+
+    environment: str
+    plan_digest: str
+    tallies: tuple[Tally, ...]
+    problems: tuple[Problem, ...]
+    not_needed: tuple[tuple[str, str, str], ...]
+    """(strategy, verb, participant_code) of approved rows that live no longer needed."""
+    left_for_next: tuple[tuple[str, str, str], ...]
+    """The same, of rows that the next plan will show."""
+    rejected: tuple[tuple[str, str, str], ...]
+    """(strategy, participant_code, reason)"""
+    interrupted: bool
+    journal_head: str
+
+    @property
+    def exit_code(self) -> int:
+        """6 when an outcome is open, 130 when interrupted, 5 when a part failed, else 0."""
+        if any(problem.indeterminate for problem in self.problems):
+            return 6
+        if self.interrupted:
+            return 130
+        return 5 if self.problems or self.rejected else 0
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyStatus:
+    """One Strategy as it stands. Values are estimates at the prices of ``Status.as_of``."""
+
+    name: str
+    id: str | None
+    currency: str
+    traders: int
+    declared: int
+    unmanaged: int
+    value_minor: int
+    outside_band: int
+    drift_largest_e18: int
+    """Largest portfolio drift (half the sum of absolute weight differences), 10⁻¹⁸ of 1."""
+    in_flight: tuple[tuple[str, str, str], ...]
+    """(operation id, type, status) of Operations that are not terminal."""
+    parked: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class FloatStatus:
+    """The float of one currency."""
+
+    currency: str
+    available_minor: int
+    account: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """Live summary of one environment."""
+
+    environment: str
+    realm: str
+    as_of: str
+    strategies: tuple[StrategyStatus, ...]
+    floats: tuple[FloatStatus, ...]
+    journal_entries: int
+    journal_head: str
+    open_intents: int
+    halted: str | None
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """The result of ``audit verify``."""
+
+    environment: str
+    entries: int
+    head: str
+    intents: int
+    outcomes: int
+    findings: tuple[str, ...]
+    """What is wrong; empty when all holds."""
+    repaired: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings
+
+
+class Progress(Protocol):
+    """How long work says where it is. ``total`` is None while it is not known."""
+
+    def __call__(self, what: str, done: int, total: int | None) -> None: ...
+
+
+class Watcher(Protocol):
+    """Told every event of an apply, after the journal made it durable."""
+
+    def __call__(self, event: Event) -> None: ...
