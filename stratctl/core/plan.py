@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Vector, Verb
 from stratctl.core.tables import Table
 
@@ -51,8 +52,8 @@ BLOCKED_ROWS = {
 class Call:
     """One request to the provider (for FLAGS: one per row), predicted.
 
-    ``request_id`` and ``slot`` are predictions: the journal binds them when the call is sent.
-    They are None where the Strategy does not exist yet ("known after create").
+    ``slot`` is a prediction: the journal binds it when the call is sent. It is None where the
+    Strategy does not exist yet ("known after create") and for verbs that use none.
     """
 
     number: int
@@ -67,7 +68,6 @@ class Call:
     rows: int
     amount_minor: int
     slot: int | None
-    request_id: str | None
     body_json: str
     """Canonical JSON body of CREATE and METADATA; empty for verbs whose body is made of rows."""
 
@@ -213,7 +213,16 @@ class Plan:
 
     @property
     def empty(self) -> bool:
-        return not self.calls
+        """Nothing to send and no account of flows to close."""
+        return not self.calls and not len(self.forfeits)
+
+    def request_id(self, call: Call) -> str | None:
+        """The predicted request id of a call; None while it cannot be known."""
+        if call.verb is Verb.CREATE:
+            return create_id(self.realm, call.strategy)
+        if call.strategy_id is None or call.slot is None:
+            return None
+        return call_id(self.realm, call.strategy_id, call.slot)
 
     @property
     def stopped(self) -> bool:

@@ -18,8 +18,10 @@ GUARD_RULES = (
     "turnover",
     "avoidable_sells",
     "partial_sell_share",
+    "float",
 )
-"""Every rule that ``--ack RULE=N`` or an Acknowledgement may widen, in the order of reports."""
+"""Every rule that ``--ack RULE=N`` or an Acknowledgement may widen, in the order of reports.
+``float`` has no limit in the policy: its limit is what the funding account has available."""
 
 
 @dataclass(frozen=True, slots=True)

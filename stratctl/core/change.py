@@ -1,0 +1,70 @@
+"""Changes: how desired differs from live. Facts only; what to do about them is the plan's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stratctl.core.state import DesiredStrategy, LiveStrategy
+from stratctl.core.tables import Table
+
+CHANGE_ROWS = {
+    "strategy": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "cohort": "VARCHAR",
+    "target": "INTEGER",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+    "trader_id": "VARCHAR",
+    "trader_updated_at": "VARCHAR",
+    "flow_in_minor": "BIGINT",
+    "flow_out_minor": "BIGINT",
+    "leaving": "BOOLEAN",
+    "forfeited_in_minor": "BIGINT",
+    "forfeited_out_minor": "BIGINT",
+    "flag": "BOOLEAN",
+    "flag_differs": "BOOLEAN",
+    "enrolls_despite_trader": "BOOLEAN",
+    "tops_up_without_trader": "BOOLEAN",
+    "may_enroll": "BOOLEAN",
+    "retarget": "VARCHAR",
+    "stopped": "VARCHAR",
+    "stopped_detail": "VARCHAR",
+}
+"""One row per desired participant that differs from live in anything.
+
+``flow_in_minor`` / ``flow_out_minor``: declared minus counted, never negative. ``leaving``: a
+liquidation is outstanding; then the forfeits are the flows that will never move. ``flag`` is the
+auto_rebalance flag to have. ``retarget`` says why the allocations may need work: ``changed`` (the
+declared target is another than the last one satisfied), ``epoch`` (one more was asked for),
+``unknown`` (nothing says what the last target was), ``watch`` (bands are watched), or NULL.
+``stopped`` says why nothing may be done for the row now, or NULL."""
+
+REMOVED_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR"}
+"""Participants that we managed and that nothing declares any more: reported, never sold."""
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyChange:
+    """One declared Strategy beside what live shows of it."""
+
+    desired: DesiredStrategy
+    live: LiveStrategy | None
+    metadata_json: str | None
+    """The whole metadata to send (declared keys merged over live's); None: nothing to send."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The difference of two states."""
+
+    strategies: tuple[StrategyChange, ...]
+    rows: Table
+    """CHANGE_ROWS"""
+    managed: Table
+    """DESIRED_ROWS: everything that is managed, ``source: live`` Traders included."""
+    removed: Table
+    """REMOVED_ROWS"""
+    managed_before: int
+    """How many participants we managed before, removed ones included."""
+    unmanaged: int

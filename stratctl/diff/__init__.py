@@ -1,0 +1,33 @@
+"""The difference of desired and live: Strategies as trees, participants as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stratctl.core.change import Changes
+from stratctl.diff.scope import managed_rows
+from stratctl.diff.table import participant_changes, removed_participants, unmanaged_count
+from stratctl.diff.tree import strategy_changes
+
+if TYPE_CHECKING:
+    from stratctl.core.state import Desired, Live
+
+
+def diff(desired: Desired, live: Live) -> Changes:
+    """What differs. Raises InputError where desired contradicts what has already happened.
+
+    Unmanaged things are dealt with first, by the scope, so that nothing after it has to know
+    about them.
+    """
+    strategies = strategy_changes(desired, live)
+    managed = managed_rows(desired, live, strategies)
+    rows = participant_changes(managed, live, strategies)
+    removed, managed_before = removed_participants(managed, live, rows)
+    return Changes(
+        strategies=strategies,
+        rows=rows,
+        managed=managed,
+        removed=removed,
+        managed_before=managed_before,
+        unmanaged=unmanaged_count(managed, live),
+    )

@@ -1,0 +1,265 @@
+"""Participants: one join of desired and live, its SQL beside the function that runs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stratctl.core.change import CHANGE_ROWS, REMOVED_ROWS
+from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.errors import InputError
+from stratctl.core.money import format_amount
+from stratctl.core.tables import Table, Workspace
+
+if TYPE_CHECKING:
+    from stratctl.core.change import StrategyChange
+    from stratctl.core.state import Live
+
+SHOWN_MAX = 100
+"""How many rows of one kind of mistake are listed; the rest are counted."""
+
+_DECLARED = {
+    "strategy": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "target": "INTEGER",
+    "target_text": "VARCHAR",
+    "rebalance_on": "VARCHAR",
+    "epoch": "INTEGER",
+    "held": "BOOLEAN",
+    "problem": "VARCHAR",
+}
+
+_PAIRED = """
+SELECT
+    named.*, declared.strategy_id, declared.target_text, declared.rebalance_on,
+    declared.epoch, declared.problem,
+    named.held OR declared.held AS on_hold,
+    live.trader_id, live.trader_updated_at, live.auto_rebalance AS live_flag,
+    coalesce(live.contributed_minor, 0) AS counted_in_minor,
+    coalesce(live.withdrawn_minor, 0) AS counted_out_minor,
+    coalesce(live.tolerance_minor, 0) AS tolerance_minor,
+    live.busy, live.parked, live.standing,
+    live.target_text AS live_target_text,
+    coalesce(live.target_epoch, 0) AS live_epoch,
+    coalesce(live.exited, false) AS has_left
+FROM {managed} AS named
+JOIN {declared} AS declared USING (strategy, target)
+LEFT JOIN {live} AS live
+  ON live.strategy_id = declared.strategy_id AND live.participant_code = named.participant_code
+"""
+
+
+def participant_changes(
+    managed: Table, live: Live, strategies: tuple[StrategyChange, ...]
+) -> Table:
+    """CHANGE_ROWS. Raises InputError when a declared total is lower than what has moved.
+
+    A difference within the tolerance of rebuilt figures is none: a cent that a split rounded away
+    must not be sent again on every run.
+    """
+    space = managed.workspace
+    paired = _PAIRED.format(managed=managed, declared=_declared(space, strategies), live=live.rows)
+    _refuse_backwards(space, paired, strategies)
+    return space.select(
+        "changes",
+        CHANGE_ROWS,
+        f"""
+        WITH paired AS ({paired}),
+        measured AS (
+            SELECT *,
+                CASE WHEN manages_funding AND contributed_minor - counted_in_minor > tolerance_minor
+                     THEN contributed_minor - counted_in_minor ELSE 0 END AS more_in_minor,
+                CASE WHEN manages_funding AND withdrawn_minor - counted_out_minor > tolerance_minor
+                     THEN withdrawn_minor - counted_out_minor ELSE 0 END AS more_out_minor,
+                CASE
+                    WHEN exited OR has_left OR trader_id IS NULL OR NOT manages_allocations
+                         OR rebalance_on = 'never' THEN NULL
+                    WHEN NOT (CASE WHEN manages_flags THEN auto_rebalance ELSE live_flag END
+                              OR overrides_flag) THEN NULL
+                    WHEN epoch > live_epoch THEN 'epoch'
+                    WHEN live_target_text IS NULL THEN 'unknown'
+                    WHEN live_target_text IS DISTINCT FROM target_text THEN 'changed'
+                    WHEN rebalance_on = 'drift' THEN 'watch'
+                END AS retarget,
+                exited AND trader_id IS NOT NULL AND NOT has_left AS leaving,
+                CASE WHEN exited THEN false ELSE auto_rebalance END AS flag
+            FROM paired
+        ),
+        judged AS (
+            SELECT *,
+                manages_flags AND trader_id IS NOT NULL
+                    AND live_flag IS DISTINCT FROM flag AS flag_differs,
+                CASE
+                    WHEN problem <> '' THEN 'strategy_stopped'
+                    WHEN on_hold THEN 'hold'
+                    WHEN busy IS NOT NULL THEN busy
+                    WHEN parked IS NOT NULL
+                         AND parked NOT IN ('trader_not_enrolled', 'trader_already_enrolled')
+                    THEN 'parked'
+                    WHEN standing IS NOT NULL AND NOT leaving AND more_out_minor = 0
+                    THEN 'standing'
+                END AS stopped
+            FROM measured
+        )
+        SELECT
+            strategy, strategy_id, participant_code, cohort, target, file, line,
+            trader_id, trader_updated_at,
+            CASE WHEN exited THEN 0 ELSE more_in_minor END AS flow_in_minor,
+            CASE WHEN exited THEN 0 ELSE more_out_minor END AS flow_out_minor,
+            leaving,
+            CASE WHEN exited THEN more_in_minor ELSE 0 END AS forfeited_in_minor,
+            CASE WHEN exited THEN more_out_minor ELSE 0 END AS forfeited_out_minor,
+            flag,
+            flag_differs,
+            coalesce(parked = 'trader_not_enrolled', false) AS enrolls_despite_trader,
+            coalesce(parked = 'trader_already_enrolled', false) AS tops_up_without_trader,
+            manages_membership AS may_enroll,
+            retarget,
+            stopped,
+            CASE stopped
+                WHEN 'strategy_stopped' THEN problem
+                WHEN 'parked' THEN parked
+                WHEN 'standing' THEN standing
+            END AS stopped_detail
+        FROM judged
+        WHERE more_in_minor > 0 OR more_out_minor > 0 OR leaving OR flag_differs
+           OR retarget IS NOT NULL
+        """,
+    )
+
+
+def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Table, int]:
+    """REMOVED_ROWS, and how many participants were managed before.
+
+    Managed before means that a target of ours was satisfied for it. Raises InputError when a
+    removed participant enters another Strategy in the same plan: its money is still in the old
+    one, so that would fund it twice.
+    """
+    space = managed.workspace
+    names = space.table(
+        "names",
+        {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
+        [[s.name for s in live.strategies], [s.id for s in live.strategies]],
+    )
+    before = f"""
+        SELECT names.strategy, participant_code
+        FROM {live.rows} JOIN {names} AS names USING (strategy_id)
+        WHERE target_text IS NOT NULL AND trader_id IS NOT NULL AND NOT coalesce(exited, false)
+    """
+    removed = space.select(
+        "removed",
+        REMOVED_ROWS,
+        f"""
+        SELECT strategy, participant_code FROM ({before}) AS before
+        ANTI JOIN {managed} AS managed USING (strategy, participant_code)
+        """,
+    )
+    moved = space.rows(
+        f"""
+        SELECT participant_code, removed.strategy, changes.strategy, changes.file, changes.line
+        FROM {removed} AS removed JOIN {changes} AS changes USING (participant_code)
+        WHERE changes.flow_in_minor > 0 ORDER BY ALL LIMIT {SHOWN_MAX}
+        """
+    )
+    if moved:
+        raise InputError(
+            [
+                Diagnostic(
+                    code="E_PARTICIPANT_MOVED",
+                    summary="A participant leaves one Strategy and enters another in one plan",
+                    detail=f"{code} still holds {old}, where nothing names it any more,"
+                    f" and would be funded in {new}.",
+                    hint=f"Keep {code} in {old} with status: exited until that is applied,"
+                    " or say previously: if the Strategy was renamed.",
+                    span=Span(file, line),
+                )
+                for code, old, new, file, line in moved
+            ]
+        )
+    return removed, space.one(f"SELECT count(*) FROM ({before})")[0]
+
+
+def unmanaged_count(managed: Table, live: Live) -> int:
+    """Traders that no cohort names: shown, counted, never touched."""
+    space = managed.workspace
+    strategies = [(s.name, s.id) for s in live.strategies]
+    names = space.table(
+        "names",
+        {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
+        list(zip(*strategies, strict=True)),
+    )
+    count: int = space.one(
+        f"""
+        SELECT count(*) FROM (
+            SELECT strategy, participant_code
+            FROM {live.rows} JOIN {names} USING (strategy_id) WHERE trader_id IS NOT NULL
+        ) AS traders ANTI JOIN {managed} AS managed USING (strategy, participant_code)
+        """
+    )[0]
+    return count
+
+
+def _declared(space: Workspace, strategies: tuple[StrategyChange, ...]) -> Table:
+    """One row per (Strategy, target): what its participants should have satisfied."""
+    rows = [
+        (
+            change.desired.name,
+            change.live.id if change.live else None,
+            index,
+            target.vector.text,
+            change.desired.rebalance_on,
+            change.desired.rebalance_epoch,
+            change.desired.hold,
+            change.live.problem if change.live else "",
+        )
+        for change in strategies
+        for index, target in enumerate(change.desired.targets)
+    ]
+    return space.table("declared", _DECLARED, list(zip(*rows, strict=True)))
+
+
+def _refuse_backwards(
+    space: Workspace, paired: str, strategies: tuple[StrategyChange, ...]
+) -> None:
+    """Declared totals never go backwards: a lower one is a mistake or an old configuration.
+
+    Rows that a foreign operation touched are blocked instead, until it is adopted: there the
+    declared total is behind, not going backwards.
+    """
+    backwards = space.rows(
+        f"""
+        SELECT strategy, participant_code, file, line,
+            contributed_minor, counted_in_minor, withdrawn_minor, counted_out_minor,
+            tolerance_minor, count(*) OVER () AS total
+        FROM ({paired})
+        WHERE manages_funding
+          AND busy IS DISTINCT FROM 'foreign_operation'
+          AND (contributed_minor < counted_in_minor - tolerance_minor
+               OR withdrawn_minor < counted_out_minor - tolerance_minor)
+        ORDER BY ALL LIMIT {SHOWN_MAX}
+        """
+    )
+    if not backwards:
+        return
+    currencies = {change.desired.name: change.desired.quoted_currency for change in strategies}
+    problems = []
+    for strategy, code, file, line, *figures, tolerance, total in backwards:
+        contributed, counted_in, withdrawn, counted_out = figures
+        kind, declared, counted = (
+            ("contributed", contributed, counted_in)
+            if contributed < counted_in - tolerance
+            else ("withdrawn", withdrawn, counted_out)
+        )
+        currency = currencies[strategy]
+        problems.append(
+            Diagnostic(
+                code="E_DECLARED_BACKWARDS",
+                summary="A declared total is lower than what has already moved",
+                detail=f"{code} in {strategy}: {kind} {format_amount(declared, currency)} is"
+                f" declared and {format_amount(counted, currency)} has moved or is moving"
+                f" ({total} such rows in all).",
+                hint="Totals only rise. To pay money back raise withdrawn; if this is an old"
+                " checkout, update it.",
+                span=Span(file, line),
+            )
+        )
+    raise InputError(problems)

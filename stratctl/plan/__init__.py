@@ -1,0 +1,96 @@
+"""From changes to the fewest safe calls, with reasons. Pure: the same input gives the same bytes.
+
+The objective, in this order: safety, then fidelity (flows exact, everyone in band or listed with
+a reason), then the guard on avoidable sells, then fewest calls, then least turnover, then
+canonical text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stratctl.core.plan import Plan
+from stratctl.plan.certificate import certificates
+from stratctl.plan.flows import flow_rows, forfeited_rows
+from stratctl.plan.guards import guard_findings, measures
+from stratctl.plan.impact import float_needs, impacts
+from stratctl.plan.order import fences, ordered_calls
+from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
+from stratctl.plan.terms import Terms
+
+if TYPE_CHECKING:
+    from stratctl.core.change import Changes
+    from stratctl.core.settings import Configuration
+    from stratctl.core.state import Live
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a plan comes from and how long it lives; handed in, because a plan reads no clock."""
+
+    commit: str | None
+    as_of: str
+    expires_at: str
+    used_acknowledgements: frozenset[str] = frozenset()
+    complete: bool = True
+
+
+def make_plan(changes: Changes, live: Live, configuration: Configuration, origin: Origin) -> Plan:
+    """The plan for these changes. Raises InputError when an asset vanished without being named.
+
+    A plan that a guard stops is still a whole plan: it says what it would do and what stops it.
+    """
+    policy = configuration.policy
+    terms = Terms.of(changes, live, policy)
+    refuse_dropped_assets(changes, live)
+    flows = flow_rows(changes, live, terms)
+    rebalances = rebalance_rows(changes, live, terms, flows.sent)
+    calls, rows = ordered_calls(
+        changes, terms, flows.sent, rebalances.sent, per_call=policy.participants_per_call
+    )
+    impact = impacts(changes, live, terms, calls, rows, rebalances.legs)
+    floats = float_needs(calls, live)
+    findings, relied_on = guard_findings(
+        measures(
+            changes=changes,
+            calls=calls,
+            flows=flows.sent,
+            legs=rebalances.legs,
+            impacts=impact,
+            floats=floats,
+            funding_model=configuration.environment.funding_model,
+        ),
+        configuration,
+        today=origin.as_of[:10],
+        used=origin.used_acknowledgements,
+    )
+    return Plan(
+        realm=configuration.environment.realm,
+        environment=configuration.environment.name,
+        configuration=configuration.desired.digest,
+        commit=origin.commit,
+        generation=configuration.environment.generation,
+        fences=fences(changes),
+        calls=calls,
+        rows=rows,
+        acknowledgements=relied_on,
+        as_of=origin.as_of,
+        expires_at=origin.expires_at,
+        blocked=rows.workspace.select(
+            "blocked",
+            flows.blocked.schema,
+            f"SELECT * FROM {flows.blocked} UNION ALL SELECT * FROM {rebalances.blocked}"
+            " ORDER BY ALL",
+        ),
+        findings=findings,
+        impacts=impact,
+        certificates=certificates(calls, policy.participants_per_call),
+        floats=floats,
+        prices=terms.price_texts,
+        satisfied=rebalances.satisfied,
+        forfeits=forfeited_rows(changes),
+        unmanaged=changes.unmanaged,
+        complete=origin.complete,
+        warnings=configuration.desired.warnings + live.warnings,
+    )

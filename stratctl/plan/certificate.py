@@ -1,0 +1,54 @@
+"""The certificate: how many calls there are beside the fewest there could be, and why."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from stratctl.core.plan import Certificate
+from stratctl.core.state import VERB_ORDER, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from stratctl.core.plan import Call
+
+
+def certificates(calls: Sequence[Call], per_call: int) -> tuple[Certificate, ...]:
+    """One per Strategy and verb.
+
+    A call has one vector and one endpoint, and each flow is sent at its own declared target, so
+    each distinct vector needs its rows divided by the size of a call, rounded up. Flags have an
+    endpoint per Trader.
+    """
+
+    def strategy_and_verb(call: Call) -> tuple[str, int]:
+        return call.strategy, VERB_ORDER.index(call.verb)
+
+    return tuple(
+        _certificate(strategy, VERB_ORDER[verb], list(group), per_call)
+        for (strategy, verb), group in groupby(
+            sorted(calls, key=strategy_and_verb), strategy_and_verb
+        )
+    )
+
+
+def _certificate(strategy: str, verb: Verb, calls: Sequence[Call], per_call: int) -> Certificate:
+    rows_by_vector: dict[str, int] = {}
+    for call in calls:
+        key = call.vector.text if call.vector else ""
+        rows_by_vector[key] = rows_by_vector.get(key, 0) + call.rows
+    if verb in (Verb.CREATE, Verb.METADATA):
+        least, because = 1, "one Strategy"
+    elif verb is Verb.FLAGS:
+        least = sum(rows_by_vector.values())
+        because = "one request per Trader"
+    else:
+        least = sum(-(-rows // per_call) for rows in rows_by_vector.values())
+        vectors = len(rows_by_vector)
+        because = (
+            f"{vectors} vector{'' if vectors == 1 else 's'},"
+            f" {sum(rows_by_vector.values())} participants, at most {per_call} a call"
+        )
+    requests = sum(call.requests for call in calls)
+    return Certificate(strategy, verb, calls=requests, least=least, because=because)

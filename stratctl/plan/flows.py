@@ -1,0 +1,183 @@
+"""Flows: money in, money out, and leaving. One verb per participant, or a reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stratctl.core.plan import BLOCKED_ROWS, FORFEIT_ROWS
+from stratctl.core.tables import Table
+from stratctl.plan.terms import VALUE_E8
+
+if TYPE_CHECKING:
+    from stratctl.core.change import Changes
+    from stratctl.core.state import Live
+    from stratctl.plan.terms import Terms
+
+SENT_ROWS = {
+    "strategy": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "verb": "VARCHAR",
+    "target": "INTEGER",
+    "amount_minor": "BIGINT",
+    "auto_rebalance": "BOOLEAN",
+    "trader_id": "VARCHAR",
+    "trader_updated_at": "VARCHAR",
+    "reason": "VARCHAR",
+    "cohort": "VARCHAR",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+    "moved_e8": "DECIMAL(38,0)",
+    "value_e8": "DECIMAL(38,0)",
+}
+"""Rows to send, before they are grouped into calls. ``value_e8``: what the participant holds now,
+NULL when an asset of it has no price."""
+
+
+@dataclass(frozen=True)
+class Flows:
+    """What flows would be sent, and what is held back with its reason."""
+
+    sent: Table
+    """SENT_ROWS"""
+    blocked: Table
+    """BLOCKED_ROWS"""
+
+
+_FLOWS = """
+WITH wanted AS (
+    SELECT changes.*, targets.flow_least_minor, targets.account_least_minor, targets.minor_e8,
+        targets.target_text,
+        CASE
+            WHEN leaving THEN 'liquidate'
+            WHEN flow_in_minor > 0 AND flow_out_minor > 0 THEN 'both'
+            WHEN flow_out_minor > 0 THEN 'partial_sell'
+            WHEN flow_in_minor > 0 AND (enrolls_despite_trader
+                 OR trader_id IS NULL AND NOT tops_up_without_trader) THEN 'enroll'
+            WHEN flow_in_minor > 0 THEN 'top_up'
+        END AS verb,
+        CASE WHEN flow_out_minor > 0 THEN flow_out_minor
+             WHEN flow_in_minor > 0 THEN flow_in_minor END AS amount_minor
+    FROM {changes} AS changes JOIN {targets} AS targets USING (strategy, target)
+),
+held AS (
+    SELECT wanted.strategy, wanted.participant_code, holding.asset,
+        {value} AS value_e8
+    FROM wanted
+    JOIN {holdings} AS holding USING (strategy_id, participant_code)
+    LEFT JOIN {prices} AS price
+      ON price.strategy = wanted.strategy AND price.asset = holding.asset
+    WHERE wanted.verb IN ('liquidate', 'partial_sell')
+),
+worth AS (
+    SELECT strategy, participant_code,
+        CASE WHEN count(*) = count(value_e8) THEN sum(value_e8) END AS value_e8
+    FROM held GROUP BY ALL
+),
+short AS (
+    -- A partial sell is sized by the declared weights, not by what is held.
+    SELECT wanted.strategy, wanted.participant_code, min(terms.asset) AS asset
+    FROM wanted
+    JOIN {terms} AS terms USING (strategy, target)
+    LEFT JOIN held
+      ON held.strategy = wanted.strategy
+     AND held.participant_code = wanted.participant_code AND held.asset = terms.asset
+    LEFT JOIN {prices} AS price
+      ON price.strategy = wanted.strategy AND price.asset = terms.asset
+    WHERE wanted.verb = 'partial_sell' AND price.price_e8 IS NOT NULL
+      AND wanted.amount_minor::HUGEINT * wanted.minor_e8 * terms.weight_e18
+          > coalesce(held.value_e8, 0) * 1000000000000000000
+    GROUP BY ALL
+),
+judged AS (
+    SELECT wanted.*, worth.value_e8, short.asset AS short_asset,
+        CASE
+            WHEN stopped IS NOT NULL THEN stopped
+            WHEN verb = 'both' THEN 'both_totals_rise'
+            WHEN verb = 'partial_sell' AND trader_id IS NULL THEN 'no_trader'
+            WHEN verb = 'enroll' AND NOT may_enroll THEN 'membership_not_managed'
+            WHEN verb = 'enroll' AND amount_minor < account_least_minor
+                THEN 'below_account_minimum'
+            WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'
+            WHEN short.asset IS NOT NULL THEN 'partial_sell_infeasible'
+        END AS reason
+    FROM wanted
+    LEFT JOIN worth USING (strategy, participant_code)
+    LEFT JOIN short USING (strategy, participant_code)
+    WHERE verb IS NOT NULL
+)
+"""
+
+
+def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
+    """One flow per participant at target weights; amounts exactly as declared.
+
+    A flow whose legs would fall below a minimum is held back with the figure that would do; it is
+    never made bigger, netted or split to get round the minimum.
+    """
+    space = changes.rows.workspace
+    judged = _FLOWS.format(
+        changes=changes.rows,
+        targets=terms.targets,
+        terms=terms.terms,
+        holdings=live.holdings,
+        prices=terms.prices,
+        value=VALUE_E8,
+    )
+    sent = space.select(
+        "flows",
+        SENT_ROWS,
+        f"""{judged}
+        SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
+            CASE WHEN verb = 'enroll' THEN flag END AS auto_rebalance,
+            trader_id, trader_updated_at,
+            CASE verb
+                WHEN 'liquidate' THEN 'status is exited'
+                WHEN 'partial_sell' THEN 'withdrawn rose'
+                WHEN 'top_up' THEN 'contributed rose'
+                ELSE 'not enrolled yet'
+            END AS reason,
+            cohort, file, line,
+            coalesce(amount_minor::HUGEINT * minor_e8, value_e8, 0)::DECIMAL(38,0) AS moved_e8,
+            value_e8::DECIMAL(38,0) AS value_e8
+        FROM judged WHERE reason IS NULL
+        """,
+    )
+    blocked = space.select(
+        "flows_blocked",
+        BLOCKED_ROWS,
+        f"""{judged}
+        SELECT strategy, participant_code, reason,
+            CASE reason
+                WHEN 'both_totals_rise' THEN 'contributed and withdrawn rise in one plan'
+                WHEN 'no_trader' THEN 'there is nothing to sell: not enrolled'
+                WHEN 'membership_not_managed' THEN 'the cohort does not manage membership'
+                WHEN 'below_account_minimum' THEN
+                    'an enrolment needs at least ' || account_least_minor || ' minor units'
+                WHEN 'below_leg_minimum' THEN
+                    'its smallest leg needs a flow of at least ' || flow_least_minor
+                    || ' minor units'
+                WHEN 'partial_sell_infeasible' THEN
+                    'at target weights it would sell more ' || short_asset || ' than is held'
+                ELSE coalesce(stopped_detail, '')
+            END AS detail,
+            file, line
+        FROM judged WHERE reason IS NOT NULL
+        """,
+    )
+    return Flows(sent=sent, blocked=blocked)
+
+
+def forfeited_rows(changes: Changes) -> Table:
+    """FORFEIT_ROWS: an exit closes the account of flows, also of those that never moved."""
+    return changes.rows.workspace.select(
+        "forfeits",
+        FORFEIT_ROWS,
+        f"""
+        SELECT strategy, participant_code, forfeited_in_minor, forfeited_out_minor
+        FROM {changes.rows}
+        WHERE (forfeited_in_minor > 0 OR forfeited_out_minor > 0) AND stopped IS NULL
+        ORDER BY ALL
+        """,
+    )

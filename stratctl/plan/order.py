@@ -1,0 +1,237 @@
+"""From rows to calls: grouped by vector, split only by size, in the one order that is safe.
+
+In a Strategy: create and metadata, liquidate, partial sell, top up, enroll, then the barrier (all
+of these terminal, live read again), then rebalance, then flags. Strategies run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stratctl.core.plan import PLAN_ROWS, Call, Fence
+from stratctl.core.state import TRADING_VERBS, VERB_ORDER, Verb
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from stratctl.core.change import Changes, StrategyChange
+    from stratctl.core.state import Target, Vector
+    from stratctl.core.tables import Table
+    from stratctl.plan.terms import Terms
+
+_GROUPED_ROWS = {
+    "part": "BIGINT",
+    "vector_text": "VARCHAR",
+    "strategy": "VARCHAR",
+    "verb": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "target": "INTEGER",
+    "amount_minor": "BIGINT",
+    "auto_rebalance": "BOOLEAN",
+    "trader_id": "VARCHAR",
+    "trader_updated_at": "VARCHAR",
+    "reason": "VARCHAR",
+    "cohort": "VARCHAR",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+    "moved_e8": "DECIMAL(38,0)",
+}
+
+
+_NUMBER_ROWS = {
+    "call": "INTEGER",
+    "strategy": "VARCHAR",
+    "verb": "VARCHAR",
+    "vector_text": "VARCHAR",
+    "part": "BIGINT",
+}
+
+
+def ordered_calls(
+    changes: Changes, terms: Terms, flows: Table, rebalances: Table, *, per_call: int
+) -> tuple[tuple[Call, ...], Table]:
+    """The calls in order, and PLAN_ROWS.
+
+    Everyone in one call gets one price, so a group is split only where it is larger than
+    ``per_call``, and then by a hash that knows neither size nor owner.
+    """
+    space = changes.rows.workspace
+    grouped = space.select(
+        "grouped",
+        _GROUPED_ROWS,
+        f"""
+        WITH every AS (
+            SELECT * FROM {flows} UNION ALL SELECT * FROM {rebalances}
+        ),
+        vectors AS (
+            SELECT every.*,
+                CASE verb WHEN 'liquidate' THEN '' WHEN 'rebalance' THEN rebalance_text
+                          ELSE target_text END AS vector_text
+            FROM every JOIN {terms.targets} AS targets USING (strategy, target)
+        )
+        SELECT
+            (row_number() OVER (
+                PARTITION BY strategy, verb, vector_text
+                ORDER BY md5(strategy || ' ' || participant_code), participant_code
+            ) - 1) // {per_call:d} AS part,
+            vector_text, strategy, verb, participant_code, target,
+            amount_minor, auto_rebalance, trader_id, trader_updated_at,
+            reason, cohort, file, line, moved_e8
+        FROM vectors
+        UNION ALL
+        SELECT 0, '', strategy, 'flags', participant_code, target,
+            NULL, flag, trader_id, trader_updated_at,
+            CASE WHEN flag THEN 'auto_rebalance is declared true'
+                 ELSE 'auto_rebalance is declared false' END,
+            cohort, file, line, 0
+        FROM {changes.rows} WHERE flag_differs AND stopped IS NULL
+        """,
+    )
+    calls = tuple(_calls(changes.strategies, _groups(grouped)))
+    keys = [
+        (call.number, call.strategy, call.verb.value, call.vector.text if call.vector else "", part)
+        for call, part in calls
+        if call.rows
+    ]
+    numbers = space.table("call_numbers", _NUMBER_ROWS, list(zip(*keys, strict=True)))
+    rows = space.select(
+        "plan_rows",
+        PLAN_ROWS,
+        f"""
+        SELECT call, participant_code, amount_minor, auto_rebalance, trader_id, trader_updated_at,
+            reason, cohort, file, line, moved_e8
+        FROM {grouped} JOIN {numbers} USING (strategy, verb, vector_text, part)
+        ORDER BY call, participant_code
+        """,
+    )
+    return tuple(call for call, _ in calls), rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Rows that share a call."""
+
+    verb: Verb
+    vector_text: str
+    part: int
+    target: int
+    rows: int
+    amount_minor: int
+
+
+def _groups(grouped: Table) -> dict[str, list[_Group]]:
+    """Groups per Strategy, in the order in which they are sent."""
+    found: dict[str, list[_Group]] = {}
+    for strategy, verb, vector_text, part, target, rows, amount_minor in grouped.workspace.rows(
+        f"""
+        SELECT strategy, verb, vector_text, part, min(target), count(*),
+            coalesce(sum(amount_minor), 0)::HUGEINT
+        FROM {grouped} GROUP BY ALL ORDER BY ALL
+        """
+    ):
+        group = _Group(Verb(verb), vector_text, part, target, rows, amount_minor)
+        found.setdefault(strategy, []).append(group)
+    for groups in found.values():
+        groups.sort(key=lambda g: (VERB_ORDER.index(g.verb), g.vector_text, g.part))
+    return found
+
+
+def _calls(
+    strategies: tuple[StrategyChange, ...], groups: dict[str, list[_Group]]
+) -> Iterator[tuple[Call, int]]:
+    """Every call with the part of its group, numbered from 1 through the whole plan."""
+    number = 0
+    for change in strategies:
+        slot = change.live.head_slot if change.live else 0
+        for call in _document_calls(change):
+            number += 1
+            yield replace(call, number=number), 0
+        for group in groups.get(change.desired.name, ()):
+            number += 1
+            slot += group.verb in TRADING_VERBS
+            yield _group_call(change, group, number=number, slot=slot), group.part
+
+
+def _document_calls(change: StrategyChange) -> Iterator[Call]:
+    """Create a Strategy that is not there yet, or send metadata that differs."""
+    desired, live = change.desired, change.live
+    if desired.hold or (live and live.problem):
+        return
+    if live is None:
+        metadata = json.loads(desired.metadata_json or "{}")
+        body = {"quoted_currency": desired.quoted_currency, "metadata": metadata}
+        yield _document_call(change, Verb.CREATE, body)
+    elif change.metadata_json is not None:
+        yield _document_call(change, Verb.METADATA, {"metadata": json.loads(change.metadata_json)})
+
+
+def _document_call(change: StrategyChange, verb: Verb, body: dict[str, object]) -> Call:
+    return Call(
+        number=0,
+        strategy=change.desired.name,
+        strategy_id=change.live.id if change.live else None,
+        currency=change.desired.quoted_currency,
+        verb=verb,
+        vector=None,
+        target_text="",
+        target_epoch=0,
+        rows=0,
+        amount_minor=0,
+        slot=None,
+        body_json=json.dumps(body, ensure_ascii=True, separators=(",", ":"), sort_keys=True),
+    )
+
+
+def _group_call(change: StrategyChange, group: _Group, *, number: int, slot: int) -> Call:
+    target = change.desired.targets[group.target]
+    settles_target = group.verb in (Verb.ENROLL, Verb.REBALANCE)
+    return Call(
+        number=number,
+        strategy=change.desired.name,
+        strategy_id=change.live.id if change.live else None,
+        currency=change.desired.quoted_currency,
+        verb=group.verb,
+        vector=_vector(target, group.verb),
+        target_text=target.vector.text if settles_target else "",
+        target_epoch=change.desired.rebalance_epoch if settles_target else 0,
+        rows=group.rows,
+        amount_minor=group.amount_minor,
+        slot=slot if change.live and group.verb in TRADING_VERBS else None,
+        body_json="",
+    )
+
+
+def _vector(target: Target, verb: Verb) -> Vector | None:
+    if verb in (Verb.LIQUIDATE, Verb.FLAGS):
+        return None
+    return target.rebalance_vector if verb is Verb.REBALANCE else target.vector
+
+
+def fences(changes: Changes) -> tuple[Fence, ...]:
+    """Our chain's head per Strategy, and the foreign operations where funding is managed."""
+    space = changes.managed.workspace
+    funded = {
+        name
+        for (name,) in space.rows(
+            f"SELECT DISTINCT strategy FROM {changes.managed} WHERE manages_funding ORDER BY ALL"
+        )
+    }
+    return tuple(
+        Fence(
+            strategy=change.desired.name,
+            strategy_id=change.live.id if change.live else None,
+            head_slot=change.live.head_slot if change.live else 0,
+            foreign=tuple(
+                sorted(
+                    operation.id
+                    for operation in change.live.operations
+                    if operation.slot is None and change.desired.name in funded
+                )
+            )
+            if change.live
+            else (),
+        )
+        for change in changes.strategies
+    )

@@ -1,0 +1,300 @@
+"""Who is rebalanced: changed targets, raised epochs and breached bands, after the flows.
+
+With w the declared weight of an asset, v its value and V the participant's whole value, the leg
+that a rebalance would trade is ``d = w * V - v``. It is worth sending when its size reaches the
+asset's minimum leg; a band is breached when its size is strictly above both the band's share of V
+and the minimum leg; portfolio drift is half the sum of all sizes over V, which is exactly the
+one-way turnover to the target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.errors import InputError
+from stratctl.core.plan import BLOCKED_ROWS, SATISFIED_ROWS
+from stratctl.core.tables import Table
+from stratctl.plan.flows import SENT_ROWS
+from stratctl.plan.terms import VALUE_E8
+
+if TYPE_CHECKING:
+    from stratctl.core.change import Changes
+    from stratctl.core.state import Live
+    from stratctl.plan.terms import Terms
+
+LEG_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "asset": "VARCHAR",
+    "weight_e18": "HUGEINT",
+    "held_e8": "HUGEINT",
+    "delta_e8": "HUGEINT",
+}
+"""Legs of the rebalances that are sent: buys above zero, sells below."""
+
+
+@dataclass(frozen=True)
+class Rebalances:
+    """What would be rebalanced, what is held back, and what already holds its new target."""
+
+    sent: Table
+    """SENT_ROWS"""
+    blocked: Table
+    """BLOCKED_ROWS"""
+    satisfied: Table
+    """SATISFIED_ROWS"""
+    legs: Table
+    """LEG_ROWS"""
+
+
+_CANDIDATE_ROWS = {
+    "strategy": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "target": "INTEGER",
+    "retarget": "VARCHAR",
+    "flow_e8": "HUGEINT",
+}
+
+_PARTS_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "target": "INTEGER",
+    "asset": "VARCHAR",
+    "weight_e18": "HUGEINT",
+    "band_e18": "HUGEINT",
+    "minimum_e8": "HUGEINT",
+    "value_e8": "HUGEINT",
+}
+
+_CANDIDATES = """
+SELECT changes.strategy, changes.strategy_id, changes.participant_code, changes.target,
+    changes.retarget,
+    (CASE flow.verb
+        WHEN 'top_up' THEN flow.amount_minor
+        WHEN 'partial_sell' THEN -flow.amount_minor
+        ELSE 0 END)::HUGEINT * targets.minor_e8 AS flow_e8
+FROM {changes} AS changes
+JOIN {targets} AS targets USING (strategy, target)
+LEFT JOIN {flows} AS flow USING (strategy, participant_code)
+WHERE changes.retarget IS NOT NULL AND changes.stopped IS NULL AND NOT changes.leaving
+  AND flow.verb IS DISTINCT FROM 'enroll'
+"""
+
+_PARTS = """
+-- One row per candidate and asset that it holds or should hold; weight NULL: held, not named.
+WITH held AS (
+    SELECT candidate.strategy, candidate.participant_code, candidate.target, candidate.flow_e8,
+        holding.asset, holding.quantity_e24
+    FROM {candidates} AS candidate
+    JOIN {holdings} AS holding USING (strategy_id, participant_code)
+),
+named AS (
+    SELECT candidate.strategy, candidate.participant_code, candidate.target, candidate.flow_e8,
+        terms.asset, terms.weight_e18, terms.band_e18, terms.minimum_e8
+    FROM {candidates} AS candidate JOIN {terms} AS terms USING (strategy, target)
+),
+paired AS (
+    SELECT strategy, participant_code, asset,
+        coalesce(named.target, held.target) AS target,
+        coalesce(named.flow_e8, held.flow_e8) AS flow_e8,
+        coalesce(quantity_e24, 0) AS quantity_e24,
+        weight_e18, band_e18, minimum_e8
+    FROM named FULL JOIN held USING (strategy, participant_code, asset)
+)
+-- greatest() ignores NULL, and a value without a price must stay unknown.
+SELECT paired.strategy, participant_code, target, paired.asset, weight_e18, band_e18, minimum_e8,
+    CASE WHEN price_e8 IS NOT NULL THEN greatest(
+        0, {value} + (flow_e8 * coalesce(weight_e18, 0)) // 1000000000000000000
+    ) END::HUGEINT AS value_e8
+FROM paired
+LEFT JOIN {prices} AS price ON price.strategy = paired.strategy AND price.asset = paired.asset
+"""
+
+_JUDGED = """
+WITH whole AS (
+    SELECT strategy, participant_code, sum(value_e8)::HUGEINT AS whole_e8,
+        min(asset) FILTER (weight_e18 IS NULL) AS foreign_asset,
+        min(asset) FILTER (value_e8 IS NULL) AS unpriced_asset
+    FROM {parts} GROUP BY ALL
+),
+legs AS (
+    SELECT strategy, participant_code,
+        abs(weight_e18 * whole_e8 // 1000000000000000000 - value_e8) AS size_e8,
+        greatest(0, value_e8 - weight_e18 * whole_e8 // 1000000000000000000) AS sold_e8,
+        band_e18 * whole_e8 // 1000000000000000000 AS band_e8,
+        minimum_e8
+    FROM {parts} JOIN whole USING (strategy, participant_code)
+    WHERE foreign_asset IS NULL AND unpriced_asset IS NULL
+),
+sized AS (
+    SELECT strategy, participant_code,
+        bool_or(size_e8 >= minimum_e8) AS worth_sending,
+        bool_or(size_e8 > greatest(band_e8, minimum_e8)) AS breached,
+        sum(size_e8)::HUGEINT AS sizes_e8,
+        sum(sold_e8)::HUGEINT AS sold_e8
+    FROM legs GROUP BY ALL
+)
+SELECT candidate.*, whole.whole_e8, sized.sold_e8,
+    whole.foreign_asset, whole.unpriced_asset, targets.target_text, targets.epoch,
+    CASE
+        WHEN whole.foreign_asset IS NOT NULL THEN 'foreign_asset'
+        WHEN whole.unpriced_asset IS NOT NULL THEN 'no_price'
+        WHEN NOT worth_sending THEN 'satisfied'
+        WHEN retarget IN ('changed', 'epoch') THEN 'send'
+        WHEN breached OR sizes_e8 * 500000000000000000
+             > targets.portfolio_e18 * whole.whole_e8 THEN 'send'
+        ELSE 'satisfied'
+    END AS verdict
+FROM {candidates} AS candidate
+JOIN {targets} AS targets USING (strategy, target)
+JOIN whole USING (strategy, participant_code)
+LEFT JOIN sized USING (strategy, participant_code)
+"""
+
+
+def rebalance_rows(changes: Changes, live: Live, terms: Terms, flows: Table) -> Rebalances:
+    """Judge every candidate on what it would hold after this plan's flows.
+
+    A Trader that holds an asset which is neither in the vector nor a named exit is blocked: the
+    provider sells assets that a rebalance leaves out, and omission is not a sale.
+    """
+    space = changes.rows.workspace
+    candidates = space.select(
+        "candidates",
+        _CANDIDATE_ROWS,
+        _CANDIDATES.format(changes=changes.rows, targets=terms.targets, flows=flows),
+    )
+    parts = space.select(
+        "parts",
+        _PARTS_ROWS,
+        _PARTS.format(
+            candidates=candidates,
+            holdings=live.holdings,
+            terms=terms.terms,
+            prices=terms.prices,
+            value=VALUE_E8,
+        ),
+    )
+    judged = _JUDGED.format(parts=parts, candidates=candidates, targets=terms.targets)
+    sent = space.select(
+        "rebalances",
+        SENT_ROWS,
+        f"""
+        SELECT judged.strategy, judged.strategy_id, participant_code, 'rebalance' AS verb,
+            judged.target, NULL::BIGINT AS amount_minor, NULL::BOOLEAN AS auto_rebalance,
+            change.trader_id, change.trader_updated_at,
+            CASE judged.retarget
+                WHEN 'changed' THEN 'the target changed'
+                WHEN 'epoch' THEN 'the rebalance epoch rose'
+                WHEN 'unknown' THEN 'out of band, and no earlier target is known'
+                ELSE 'drift is above its band'
+            END AS reason,
+            change.cohort, change.file, change.line,
+            judged.sold_e8::DECIMAL(38,0) AS moved_e8,
+            judged.whole_e8::DECIMAL(38,0) AS value_e8
+        FROM ({judged}) AS judged
+        JOIN {changes.rows} AS change USING (strategy, participant_code)
+        WHERE verdict = 'send'
+        """,
+    )
+    return Rebalances(
+        sent=sent,
+        blocked=_blocked(changes, judged),
+        satisfied=_satisfied(changes, judged),
+        legs=space.select(
+            "legs",
+            LEG_ROWS,
+            f"""
+            SELECT parts.strategy, participant_code, asset, weight_e18, parts.value_e8 AS held_e8,
+                weight_e18 * sent.value_e8::HUGEINT // 1000000000000000000 - parts.value_e8
+                    AS delta_e8
+            FROM {parts} AS parts JOIN {sent} AS sent USING (strategy, participant_code)
+            """,
+        ),
+    )
+
+
+def _blocked(changes: Changes, judged: str) -> Table:
+    """What stands in the way: an unnamed asset, a missing price, or a stop that was known before.
+
+    Of rows that were stopped before, only those are listed that certainly wanted something.
+    """
+    return changes.rows.workspace.select(
+        "rebalances_blocked",
+        BLOCKED_ROWS,
+        f"""
+        SELECT strategy, participant_code, verdict AS reason,
+            CASE verdict
+                WHEN 'foreign_asset' THEN foreign_asset
+                    || ' is held and is neither allocated nor a named exit'
+                ELSE 'no price for ' || unpriced_asset
+            END AS detail,
+            change.file, change.line
+        FROM ({judged}) AS judged
+        JOIN {changes.rows} AS change USING (strategy, participant_code)
+        WHERE verdict IN ('foreign_asset', 'no_price')
+        UNION ALL
+        SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line
+        FROM {changes.rows}
+        WHERE stopped IS NOT NULL AND NOT leaving AND flow_in_minor = 0 AND flow_out_minor = 0
+          AND (retarget IN ('changed', 'epoch') OR flag_differs)
+        """,
+    )
+
+
+def _satisfied(changes: Changes, judged: str) -> Table:
+    """Holders of a changed target within the minimum leg. A flow in this plan leaves it open."""
+    return changes.rows.workspace.select(
+        "satisfied",
+        SATISFIED_ROWS,
+        f"""
+        SELECT strategy, participant_code, target_text, epoch AS target_epoch
+        FROM ({judged}) AS judged
+        WHERE verdict = 'satisfied' AND retarget <> 'watch' AND flow_e8 = 0
+        ORDER BY ALL
+        """,
+    )
+
+
+def refuse_dropped_assets(changes: Changes, live: Live) -> None:
+    """Leaving an asset out of the allocations without naming it as an exit is an error.
+
+    Raises InputError for each asset of a last satisfied target that the new one does not name.
+    """
+    space = changes.rows.workspace
+    last = space.rows(
+        f"""
+        SELECT DISTINCT change.strategy, change.target, live.target_text
+        FROM {changes.rows} AS change
+        JOIN {live.rows} AS live USING (strategy_id, participant_code)
+        WHERE change.retarget = 'changed' ORDER BY ALL
+        """
+    )
+    strategies = {change.desired.name: change.desired for change in changes.strategies}
+    dropped = {
+        (name, asset)
+        for name, index, text in last
+        for asset in _assets_in(text)
+        if asset not in strategies[name].targets[index].rebalance_vector.assets
+    }
+    if dropped:
+        raise InputError(
+            [
+                Diagnostic(
+                    code="E_ASSET_DROPPED",
+                    summary="An asset left the allocations without being named as an exit",
+                    detail=f"{name} allocated {asset} before; now it is neither in allocations"
+                    " nor in exits.",
+                    hint=f"To sell it in full write exits: [{asset}]; otherwise allocate it.",
+                    span=strategies[name].span,
+                )
+                for name, asset in sorted(dropped)
+            ]
+        )
+
+
+def _assets_in(target_text: str) -> list[str]:
+    return [part.split(" ")[0] for part in target_text.split(", ")]

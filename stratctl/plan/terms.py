@@ -1,0 +1,135 @@
+"""The terms of a plan: targets, bands, minimums and prices as small tables beside the big ones.
+
+Valuation is fixed-point and exact by definition: a quantity is cut to 12 decimals, a price has 8,
+their product is cut to 10⁻⁸ of the currency, and everything after that is integers. The cut is
+worth less than 10⁻¹² units of the asset, far below any minimum, and no binary float decides or
+shows anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
+from typing import TYPE_CHECKING
+
+from stratctl.core.money import (
+    PRICE_DIGITS,
+    WEIGHT_ONE_E18,
+    format_units,
+    minor_digits,
+)
+from stratctl.core.tables import Table
+
+if TYPE_CHECKING:
+    from stratctl.core.change import Changes
+    from stratctl.core.settings import Policy
+    from stratctl.core.state import DesiredStrategy, Live, Target
+
+VALUE_E8 = "((quantity_e24::HUGEINT // 1000000000000) * price_e8::HUGEINT) // 1000000000000"
+"""SQL: the value of ``quantity_e24`` at ``price_e8``, in 10⁻⁸ of the currency."""
+
+TERM_ROWS = {
+    "strategy": "VARCHAR",
+    "target": "INTEGER",
+    "asset": "VARCHAR",
+    "weight_e18": "HUGEINT",
+    "band_e18": "HUGEINT",
+    "minimum_e8": "HUGEINT",
+}
+"""What a target says of each asset it names, exits included (weight 0). ``band_e18`` is the
+narrower of the absolute and the relative band (the 5/25 rule): an absolute band alone would never
+fire for an asset whose whole weight fits inside it."""
+
+TARGET_ROWS = {
+    "strategy": "VARCHAR",
+    "target": "INTEGER",
+    "target_text": "VARCHAR",
+    "rebalance_text": "VARCHAR",
+    "epoch": "INTEGER",
+    "portfolio_e18": "HUGEINT",
+    "flow_least_minor": "BIGINT",
+    "account_least_minor": "BIGINT",
+    "minor_e8": "HUGEINT",
+}
+"""Per target: ``flow_least_minor`` is the smallest flow whose every leg reaches its minimum;
+``minor_e8`` turns minor units into 10⁻⁸ of the currency."""
+
+PRICE_ROWS = {"strategy": "VARCHAR", "asset": "VARCHAR", "price_e8": "HUGEINT"}
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Targets and prices as tables, for the SQL of the planner."""
+
+    terms: Table
+    targets: Table
+    prices: Table
+    price_texts: tuple[tuple[str, str, str], ...]
+    """(asset, currency, price) as plain decimal text, for people."""
+
+    @classmethod
+    def of(cls, changes: Changes, live: Live, policy: Policy) -> Terms:
+        """Build the small tables; exact integer arithmetic throughout."""
+        space = changes.rows.workspace
+        named = [change.desired for change in changes.strategies]
+        prices = [
+            (strategy.name, price.asset, price.price_e8)
+            for strategy in named
+            for price in live.prices
+            if price.currency == strategy.quoted_currency
+        ]
+        terms = [
+            (strategy.name, index, *term)
+            for strategy in named
+            for index, target in enumerate(strategy.targets)
+            for term in _asset_terms(strategy, target, policy)
+        ]
+        targets = [
+            (strategy.name, index, *_target_row(strategy, target, policy))
+            for strategy in named
+            for index, target in enumerate(strategy.targets)
+        ]
+        return cls(
+            terms=space.table("terms", TERM_ROWS, list(zip(*terms, strict=True))),
+            targets=space.table("targets", TARGET_ROWS, list(zip(*targets, strict=True))),
+            prices=space.table("prices", PRICE_ROWS, list(zip(*prices, strict=True))),
+            price_texts=tuple(
+                (p.asset, p.currency, format_units(p.price_e8, PRICE_DIGITS, least=2))
+                for p in sorted(live.prices, key=lambda p: (p.currency, p.asset))
+            ),
+        )
+
+
+def _asset_terms(
+    strategy: DesiredStrategy, target: Target, policy: Policy
+) -> list[tuple[str, int, int, int]]:
+    drift = strategy.drift
+    return [
+        (
+            asset,
+            weight,
+            int(min(drift.absolute * WEIGHT_ONE_E18, drift.relative * weight)),
+            policy.leg_minimum_e8(asset),
+        )
+        for asset, weight in target.rebalance_vector.weights_e18
+    ]
+
+
+def _target_row(
+    strategy: DesiredStrategy, target: Target, policy: Policy
+) -> tuple[str, str, int, int, int, int, int]:
+    minor_e8 = 10 ** (PRICE_DIGITS - minor_digits(strategy.quoted_currency))
+    least_e8 = max(
+        Fraction(policy.leg_minimum_e8(asset) * WEIGHT_ONE_E18, weight)
+        for asset, weight in target.vector.weights_e18
+    )
+    return (
+        target.vector.text,
+        target.rebalance_vector.text,
+        strategy.rebalance_epoch,
+        int(strategy.drift.portfolio * WEIGHT_ONE_E18),
+        ceil(least_e8 / minor_e8),
+        ceil(Fraction(policy.minimum_account_e8, minor_e8)),
+        minor_e8,
+    )

@@ -1,0 +1,266 @@
+"""Small worlds for tests: desired and live built from short descriptions, at fixed prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from stratctl.core.diagnostic import Span
+from stratctl.core.money import format_units, parse_amount, parse_units, parse_weight
+from stratctl.core.plan import Acknowledgement, Plan
+from stratctl.core.settings import Configuration, Environment, Guard, Policy
+from stratctl.core.state import (
+    DESIRED_ROWS,
+    HOLDINGS_ROWS,
+    LIVE_ROWS,
+    Desired,
+    DesiredStrategy,
+    Drift,
+    Float,
+    Live,
+    LiveOperation,
+    LiveStrategy,
+    Price,
+    Target,
+    Vector,
+)
+from stratctl.core.tables import Workspace
+from stratctl.diff import diff
+from stratctl.plan import Origin, make_plan
+
+STRATEGY_ID = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
+PRICES = {"BTC": "60000", "ETH": "3000", "SOL": "150", "XRP": "0.5"}
+OPEN_GUARDS = {
+    "liquidations": 10**9,
+    "asset_exits": 10**9,
+    "removals": 10**9,
+    "removals_share": 1,
+    "cash_in": 10**15,
+    "turnover": 1,
+    "avoidable_sells": 1,
+    "partial_sell_share": 1,
+}
+
+
+def vector(**weights: str) -> Vector:
+    """``vector(BTC="0.5", ETH="0.5")``"""
+    return Vector(tuple(sorted((asset, parse_weight(text)) for asset, text in weights.items())))
+
+
+def strategy(name: str = "blue", **changes: Any) -> DesiredStrategy:
+    """A declared Strategy with usual settings: BTC 0.5, ETH 0.3, SOL 0.2."""
+    base = DesiredStrategy(
+        name=name,
+        quoted_currency="USD",
+        metadata_json=None,
+        targets=(Target(vector(BTC="0.5", ETH="0.3", SOL="0.2"), ()),),
+        rebalance_on="change",
+        rebalance_epoch=0,
+        drift=Drift(Fraction("0.05"), Fraction("0.25"), Fraction("0.07")),
+        hold=False,
+        provider_id=None,
+        previously=(),
+        live_cohort=None,
+        span=Span(f"strategies/{name}.yaml", 1, 1),
+    )
+    return replace(base, **changes)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One declared participant; amounts as text."""
+
+    code: str
+    contributed: str = "1000"
+    withdrawn: str = "0"
+    exited: bool = False
+    flag: bool = True
+    overrides_flag: bool = False
+    target: int = 0
+    strategy: str = "blue"
+    held: bool = False
+    manages: tuple[str, ...] = ("membership", "funding", "allocations", "flags")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """One live Trader (or a participant with bookings only, when ``trader`` is false)."""
+
+    code: str
+    holds: dict[str, str] = field(default_factory=dict)
+    contributed: str = "1000"
+    withdrawn: str = "0"
+    target: str | None = "BTC 0.5, ETH 0.3, SOL 0.2"
+    epoch: int = 0
+    flag: bool = True
+    trader: bool = True
+    exited: bool = False
+    busy: str | None = None
+    parked: str | None = None
+    standing: str | None = None
+    tolerance: str = "0"
+    strategy: str = "blue"
+
+
+def holdings_worth(prices: dict[str, str] = PRICES, **usd: str) -> dict[str, str]:
+    """Quantities worth the given dollars: ``holdings_worth(BTC="500", ETH="300")``."""
+    quantities = {}
+    for asset, text in usd.items():
+        quantity = Fraction(text) / Fraction(prices[asset])
+        quantities[asset] = format_units(int(quantity * 10**18), 18)
+    return quantities
+
+
+@dataclass
+class World:
+    """Desired beside live, ready to be planned."""
+
+    declared: list[Declared] = field(default_factory=list)
+    holders: list[Holder] = field(default_factory=list)
+    strategies: list[DesiredStrategy] = field(default_factory=lambda: [strategy()])
+    absent: tuple[str, ...] = ()
+    """Names of declared Strategies that do not exist yet."""
+    prices: dict[str, str] = field(default_factory=lambda: dict(PRICES))
+    float_usd: str = "100000000"
+    guards: dict[str, Any] = field(default_factory=lambda: dict(OPEN_GUARDS))
+    per_call: int = 1000
+    minimum_leg: str = "5"
+    minimum_account: str = "25"
+    acknowledgements: tuple[Acknowledgement, ...] = ()
+    funding_model: str = "novated"
+    operations: dict[str, tuple[LiveOperation, ...]] = field(default_factory=dict)
+    problems: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = field(default_factory=dict)
+    used: frozenset[str] = frozenset()
+
+    def strategy_id(self, name: str) -> str:
+        index = sorted(s.name for s in self.strategies).index(name)
+        return STRATEGY_ID[:-1] + format(index, "x")
+
+    def configuration(self, space: Workspace) -> Configuration:
+        rows = [
+            (
+                d.strategy,
+                d.code,
+                "cohort",
+                parse_amount(d.contributed, "USD"),
+                parse_amount(d.withdrawn, "USD"),
+                d.exited,
+                d.flag,
+                d.overrides_flag,
+                d.target,
+                "membership" in d.manages,
+                "funding" in d.manages,
+                "allocations" in d.manages,
+                "flags" in d.manages,
+                d.held,
+                "strategies/cohort.yaml",
+                line,
+            )
+            for line, d in enumerate(self.declared, start=1)
+        ]
+        return Configuration(
+            environment=Environment(
+                name="sandbox",
+                realm="sandbox",
+                endpoint="sandbox",
+                platform_code="PLAT01",
+                funding_model=self.funding_model,
+                float_account=("00SCXM", "PLAT01", "general"),
+                journal_directory=".stratctl/journal",
+                journal_persistent=False,
+                generation=None,
+            ),
+            policy=Policy(
+                drift=Drift(Fraction("0.05"), Fraction("0.25"), Fraction("0.07")),
+                minimum_leg_default_e8=parse_units(self.minimum_leg, 8),
+                minimum_leg_e8=(),
+                minimum_account_e8=parse_units(self.minimum_account, 8),
+                price_max_age_seconds=300,
+                price_max_move=Fraction("0.03"),
+                price_max_deviation=Fraction("0.05"),
+                guards=tuple(
+                    Guard(rule, Fraction(str(limit)), Span("policy.yaml", 1, 1))
+                    for rule, limit in self.guards.items()
+                ),
+                participants_per_call=self.per_call,
+            ),
+            desired=Desired(
+                strategies=tuple(sorted(self.strategies, key=lambda s: s.name)),
+                rows=space.table("desired", DESIRED_ROWS, list(zip(*rows, strict=True))),
+                digest="0" * 64,
+            ),
+            acknowledgements=self.acknowledgements,
+        )
+
+    def live(self, space: Workspace) -> Live:
+        present = [s for s in self.strategies if s.name not in self.absent]
+        rows = [
+            (
+                self.strategy_id(h.strategy),
+                h.code,
+                f"11111111-2222-4333-8444-{h.code:>012}".lower().replace("p", "a")
+                if h.trader
+                else None,
+                h.flag if h.trader else None,
+                "2026-01-01T00:00:00Z" if h.trader else None,
+                parse_amount(h.contributed, "USD"),
+                parse_amount(h.withdrawn, "USD"),
+                parse_amount(h.tolerance, "USD"),
+                h.busy,
+                h.target,
+                h.epoch,
+                h.exited,
+                h.parked,
+                h.standing,
+            )
+            for h in self.holders
+        ]
+        holdings = [
+            (self.strategy_id(h.strategy), h.code, asset, parse_units(quantity, 24))
+            for h in self.holders
+            for asset, quantity in h.holds.items()
+            if parse_units(quantity, 24)
+        ]
+        return Live(
+            as_of="2026-11-21T12:00:00Z",
+            strategies=tuple(
+                LiveStrategy(
+                    id=self.strategy_id(s.name),
+                    name=s.name,
+                    request_id="",
+                    quoted_currency="USD",
+                    metadata_json=self.metadata.get(s.name),
+                    updated_at="2026-01-01T00:00:00Z",
+                    operations=self.operations.get(s.name, ()),
+                    problem=self.problems.get(s.name, ""),
+                )
+                for s in sorted(present, key=lambda s: s.name)
+            ),
+            rows=space.table("live", LIVE_ROWS, list(zip(*rows, strict=True))),
+            holdings=space.table("holdings", HOLDINGS_ROWS, list(zip(*holdings, strict=True))),
+            prices=tuple(
+                Price(asset, "USD", parse_units(price, 8), None)
+                for asset, price in sorted(self.prices.items())
+            ),
+            floats=(Float("USD", parse_amount(self.float_usd, "USD"), "00SCXM/PLAT01/general"),),
+            precisions=(),
+        )
+
+    def plan(self, space: Workspace | None = None) -> Plan:
+        """Diff and plan this world."""
+        space = space or Workspace(threads=1)
+        configuration = self.configuration(space)
+        live = self.live(space)
+        return make_plan(
+            diff(configuration.desired, live),
+            live,
+            configuration,
+            Origin(
+                commit="c" * 40,
+                as_of=live.as_of,
+                expires_at="2026-11-21T16:00:00Z",
+                used_acknowledgements=self.used,
+            ),
+        )
