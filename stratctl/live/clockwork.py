@@ -1,0 +1,32 @@
+"""Time, sleep and chance, handed in: tests and simulation turn them by hand."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """What the edge may wait on and be surprised by."""
+
+    wall: Callable[[], float]
+    """Unix seconds, for signatures only: it may jump."""
+    monotonic: Callable[[], float]
+    """Seconds that never go backwards, for deadlines and limits."""
+    sleep: Callable[[float], None]
+    random: Callable[[], float]
+    """Uniform in [0, 1), for jitter."""
+
+
+def real_clockwork() -> Clockwork:
+    """The machine's own."""
+    return Clockwork(
+        wall=time.time,
+        monotonic=time.monotonic,
+        sleep=time.sleep,
+        # Jitter only has to differ between machines; nobody gains by guessing it.
+        random=random.random,
+    )
