@@ -109,7 +109,11 @@ class JournalUnavailable(JournalError):
 
 
 class JournalTampered(JournalError):
-    """A complete line of the journal does not fit the chain."""
+    """A complete line of the journal does not fit the chain: line number ``seq``, from 1."""
+
+    def __init__(self, summary: str, *, seq: int = 0, hint: str = "") -> None:
+        super().__init__(summary, hint=hint)
+        self.seq = seq
 
 
 class JournalForeign(JournalError):

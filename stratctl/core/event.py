@@ -105,7 +105,9 @@ class RowOutcome:
     reason: str
     execution_id: str
     amount_minor: int | None
-    """What counts towards the totals: the requested amount of a settled flow, else 0 or None."""
+    """What counts towards the totals: the requested amount of a settled flow (of a buy with
+    skipped legs, the executed part); of a mixed flow the full amount, which stays pending; 0 for
+    the rest; None where the verb has no amount."""
     trade_ids: tuple[str, ...] = ()
 
 
@@ -171,6 +173,20 @@ class Problem:
     detail: str
     participants: tuple[str, ...] = ()
     indeterminate: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A call of the journal without its end: what recovery and a later apply start from."""
+
+    intent: Intent
+    attempts: int
+    signed_last: int | None
+    """Unix seconds of the newest Attempt's signature; None when it was never sent."""
+    in_doubt: bool
+    """Some Attempt has no answer, or one that does not prove that nothing was carried out."""
+    operation_id: str
+    """The Operation that the provider named; empty while it is not known to be committed."""
 
 
 Event = Intent | Attempt | Answer | Outcome | Abandoned | Forfeited | Satisfied | Problem

@@ -207,11 +207,13 @@ class BookedOperation:
 
 @dataclass(frozen=True, slots=True)
 class OpenIntent:
-    """A call that was written down and has neither a commit nor a refusal in the journal."""
+    """A call that was written down, and is neither committed nor abandoned in the journal."""
 
     strategy: str
     strategy_id: str
+    """Empty for CREATE."""
     slot: int
+    """0 for CREATE. Metadata and flag changes are never listed: they are read back instead."""
     request_id: str
     verb: Verb
     body: str

@@ -1,0 +1,237 @@
+"""What may be said next: which body each request id carries, and how far its call has come.
+
+The same rules hold when an entry is appended and when a journal is read: an id never carries two
+bodies, nothing is sent that was not written down, and nothing ends twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from stratctl.core.event import (
+    Abandoned,
+    Answer,
+    AnswerClass,
+    Attempt,
+    Event,
+    Forfeited,
+    Intent,
+    Outcome,
+    RowOutcome,
+    Unfinished,
+)
+from stratctl.core.slots import call_id, create_id
+from stratctl.core.state import TRADING_VERBS, Verb
+from stratctl.journal.record import Genesis, Word
+
+REFUSALS = frozenset(
+    {
+        AnswerClass.REFUSED,
+        AnswerClass.ACCESS_REFUSED,
+        AnswerClass.NOT_FOUND,
+        AnswerClass.NOT_SENT,
+    }
+)
+"""Answers that prove that their own attempt was not carried out."""
+
+COMMITS = frozenset({AnswerClass.COMMITTED, AnswerClass.SLOT_TAKEN})
+"""Answers that prove that the id is used: by this body, or by another one."""
+
+
+_PATCHES = (Verb.METADATA, Verb.FLAGS)
+"""A PATCH may be written down again under the same id: it is idempotent and read back."""
+
+
+class Contradiction(ValueError):
+    """An entry that cannot follow the entries before it."""
+
+
+@dataclass
+class Bound:
+    """One request id, bound to one body."""
+
+    intent: Intent
+    attempts: dict[int, int] = field(default_factory=dict)
+    """number -> signed_at"""
+    answers: dict[int, AnswerClass] = field(default_factory=dict)
+    operation_id: str = ""
+    committed: bool = False
+    outcome: Outcome | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """Some attempt may have been carried out."""
+        return any(self.answers.get(number) not in REFUSALS for number in self.attempts)
+
+    @property
+    def possible(self) -> bool:
+        """The call was carried out, or may have been: its rows count in full."""
+        return self.committed or self.in_doubt
+
+    @property
+    def signed_last(self) -> int | None:
+        return max(self.attempts.values(), default=None)
+
+
+class Bindings:
+    """Every request id that the journal speaks of."""
+
+    def __init__(self) -> None:
+        self.realm: str | None = None
+        self._bound: dict[str, Bound] = {}
+        self._waiting: dict[str, set[int]] = {}
+        """strategy_id -> slots that are bound and not known to be committed"""
+
+    def __iter__(self) -> Iterator[Bound]:
+        """Every bound id in the order of the intents; abandoned ones are bound no more."""
+        return iter(self._bound.values())
+
+    def __getitem__(self, request_id: str) -> Bound:
+        return self._bound[request_id]
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """Trading and CREATE calls without an end, in order."""
+        return tuple(
+            Unfinished(
+                intent=bound.intent,
+                attempts=max(bound.attempts, default=0),
+                signed_last=bound.signed_last,
+                in_doubt=bound.in_doubt,
+                operation_id=bound.operation_id,
+            )
+            for bound in self
+            if _has_no_end(bound)
+        )
+
+    def admit(self, event: Event | Word) -> None:
+        """Take the event in. Raises Contradiction, and then nothing has changed."""
+        if (self.realm is None) is not isinstance(event, Genesis):
+            raise Contradiction("a journal begins with its genesis, and has one")
+        match event:
+            case Genesis():
+                self.realm = event.realm
+            case Intent():
+                self._bind(event)
+            case Attempt():
+                self._attempt(event)
+            case Answer():
+                self._answer(event)
+            case Outcome():
+                self._end(event)
+            case Abandoned():
+                self._abandon(event)
+            case Forfeited():
+                if any(came < 0 or went < 0 for _, came, went in event.rows):
+                    raise Contradiction("a forfeited amount is negative")
+            case _:
+                pass
+
+    def _bind(self, intent: Intent) -> None:
+        if hashlib.sha256(intent.body.encode()).hexdigest() != intent.body_sha256:
+            raise Contradiction("the intent's digest is not its body's")
+        if intent.request_id != self._expected_id(intent):
+            raise Contradiction("the intent's request id is not its slot's")
+        codes = [row.participant_code for row in intent.rows]
+        if len(set(codes)) != len(codes):
+            raise Contradiction("the intent names a participant twice")
+        if any(row.amount_minor is not None and row.amount_minor <= 0 for row in intent.rows):
+            raise Contradiction("the intent carries an amount that is not positive")
+        bound = self._bound.get(intent.request_id)
+        if bound is not None and bound.intent.body_sha256 != intent.body_sha256:
+            raise Contradiction(f"{intent.request_id} is bound to another body")
+        if bound is not None and bound.committed and intent.verb not in _PATCHES:
+            raise Contradiction(f"{intent.request_id} is used up")
+        if bound is None or intent.verb in _PATCHES:
+            self._bound[intent.request_id] = Bound(intent)
+        if intent.slot and bound is None:
+            self._waiting.setdefault(intent.strategy_id, set()).add(intent.slot)
+
+    def _expected_id(self, intent: Intent) -> str:
+        assert self.realm is not None
+        if intent.verb in TRADING_VERBS:
+            if not intent.slot:
+                raise Contradiction("a trading call has a slot")
+            return call_id(self.realm, intent.strategy_id, intent.slot)
+        if intent.slot is not None:
+            raise Contradiction(f"a {intent.verb} has no slot")
+        if intent.verb is Verb.CREATE:
+            return create_id(self.realm, intent.strategy)
+        # A PATCH's id also depends on when its resource was last updated, which is not journaled.
+        return intent.request_id
+
+    def _attempt(self, attempt: Attempt) -> None:
+        bound = self._of(attempt.request_id)
+        if attempt.number != max(bound.attempts, default=0) + 1:
+            raise Contradiction("attempts are numbered 1, 2, 3 …")
+        if bound.outcome is not None:
+            raise Contradiction("a call that has ended is not sent again")
+        slot = bound.intent.slot
+        if slot and min(self._waiting.get(bound.intent.strategy_id, {slot}), default=slot) < slot:
+            raise Contradiction("the slot before it has no answer yet")
+        bound.attempts[attempt.number] = attempt.signed_at
+
+    def _answer(self, answer: Answer) -> None:
+        bound = self._of(answer.request_id)
+        if answer.number and answer.number not in bound.attempts:
+            raise Contradiction("an answer needs its attempt")
+        if answer.answer in COMMITS:
+            if bound.operation_id and answer.resource_id != bound.operation_id:
+                raise Contradiction("one request id became two resources")
+            bound.operation_id = answer.resource_id
+            bound.committed = True
+            self._free(bound.intent)
+        if answer.number:
+            bound.answers[answer.number] = answer.answer
+
+    def _end(self, outcome: Outcome) -> None:
+        bound = self._of(outcome.request_id)
+        if bound.outcome is not None and bound.outcome != outcome:
+            raise Contradiction("a call has two different outcomes")
+        if outcome.operation_id != bound.operation_id or not bound.committed:
+            raise Contradiction("an outcome needs the commit of its own Operation")
+        intent = bound.intent
+        if (outcome.slot, outcome.verb, outcome.strategy_id) != (
+            intent.slot,
+            intent.verb,
+            intent.strategy_id,
+        ):
+            raise Contradiction("an outcome is of its intent's slot")
+        if outcome.proven:
+            _check_rows(intent, outcome.rows)
+        bound.outcome = outcome
+
+    def _abandon(self, abandoned: Abandoned) -> None:
+        bound = self._of(abandoned.request_id)
+        if bound.committed:
+            raise Contradiction("a committed call cannot be abandoned")
+        del self._bound[abandoned.request_id]
+        self._free(bound.intent)
+
+    def _free(self, intent: Intent) -> None:
+        if intent.slot:
+            self._waiting[intent.strategy_id].discard(intent.slot)
+
+    def _of(self, request_id: str) -> Bound:
+        bound = self._bound.get(request_id)
+        if bound is None:
+            raise Contradiction(f"{request_id} has no intent")
+        return bound
+
+
+def _check_rows(intent: Intent, rows: tuple[RowOutcome, ...]) -> None:
+    """A proven outcome speaks of each participant once and books no more than was asked for."""
+    asked = {row.participant_code: row.amount_minor for row in intent.rows}
+    if sorted(row.participant_code for row in rows) != sorted(asked):
+        raise Contradiction("a proven outcome names its intent's participants, each once")
+    for row in rows:
+        limit = asked[row.participant_code] or 0
+        if not 0 <= (row.amount_minor or 0) <= limit:
+            raise Contradiction("a proven outcome books at most what was asked for")
+
+
+def _has_no_end(bound: Bound) -> bool:
+    if bound.intent.verb is Verb.CREATE:
+        return not bound.committed
+    return bound.intent.verb in TRADING_VERBS and bound.outcome is None

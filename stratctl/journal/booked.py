@@ -1,0 +1,247 @@
+"""Entries -> what they book: per participant, what our own calls moved and what may still move.
+
+A settled row counts with the amount that was asked for; a call that was carried out, or may have
+been, counts in full until its outcome is booked. That upper bound is what keeps a later plan from
+declaring the same unit of money twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stratctl.core.event import (
+    Abandoned,
+    Forfeited,
+    Intent,
+    Outcome,
+    RowOutcome,
+    RowResult,
+    Satisfied,
+)
+from stratctl.core.state import (
+    BOOKED_ROWS,
+    TRADING_VERBS,
+    Booked,
+    BookedOperation,
+    OpenIntent,
+    Verb,
+)
+from stratctl.core.tables import Table, Workspace
+from stratctl.journal.bindings import Bindings
+from stratctl.journal.record import Applied, Entry, Halt, Resume, Run, Unparked
+
+MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
+MONEY_OUT = (Verb.PARTIAL_SELL,)
+
+SWITCH_VERB = frozenset({"trader_not_enrolled", "trader_already_enrolled"})
+"""Refusals that say only that the next plan must use the other verb."""
+
+RETRY_ONCE = "balance held"
+"""How the text of the one refusal begins that passes by itself: it is retried once, in a new
+slot."""
+
+MIXED = "mixed_outcome"
+
+
+def book(entries: Iterable[Entry], workspace: Workspace) -> Booked:
+    """Fold a verified journal."""
+    fold = _Fold()
+    for entry in entries:
+        fold.take(entry)
+    return fold.booked(workspace)
+
+
+@dataclass(slots=True)
+class _Row:
+    """One participant of one Strategy."""
+
+    contributed_minor: int = 0
+    withdrawn_minor: int = 0
+    pending_in_minor: int = 0
+    pending_out_minor: int = 0
+    forfeited_in_minor: int = 0
+    forfeited_out_minor: int = 0
+    busy: bool = False
+    target_text: str | None = None
+    target_epoch: int | None = None
+    exited: bool = False
+    parked: str | None = None
+    held: int = 0
+    """How many refusals in a row said that the balance is held by another Operation."""
+
+
+class _Fold:
+    def __init__(self) -> None:
+        self.bindings = Bindings()
+        self.rows: dict[tuple[str, str], _Row] = {}
+        self.strategy_ids: dict[str, str] = {}
+        self.used: set[str] = set()
+        self.runs: dict[str, Run] = {}
+        self.commit: str | None = None
+        self.generation: int | None = None
+        self.halted: str | None = None
+        self.head = ""
+
+    def take(self, entry: Entry) -> None:
+        event = entry.event
+        self.head = entry.digest
+        if isinstance(event, Outcome | Abandoned):
+            # Before it is admitted: an abandoned intent is bound no more afterwards.
+            self._end(event, self.bindings[event.request_id].intent)
+        self.bindings.admit(event)
+        match event:
+            case Run():
+                self.runs[entry.run] = event
+            case Intent():
+                self.used.update(event.acknowledgements)
+                self._applied(self.runs.get(entry.run))
+            case Applied():
+                self._applied(event)
+            case Forfeited():
+                for code, came, went in event.rows:
+                    row = self._row(event.strategy_id, code)
+                    row.forfeited_in_minor += came
+                    row.forfeited_out_minor += went
+            case Satisfied():
+                for code in event.participants:
+                    row = self._row(event.strategy_id, code)
+                    row.target_text, row.target_epoch = event.target_text, event.target_epoch
+            case Unparked():
+                self._unpark(event)
+            case Halt():
+                self.halted = "exits_only" if event.exits_only else "all"
+            case Resume():
+                self.halted = None
+            case _:
+                pass
+
+    def _row(self, strategy_id: str, code: str) -> _Row:
+        return self.rows.setdefault((strategy_id, code), _Row())
+
+    def _applied(self, said: Run | Applied | None) -> None:
+        """A configuration counts as applied with its first intent: an older one may act no more."""
+        if said is not None:
+            self.commit = said.commit if said.commit is not None else self.commit
+            self.generation = said.generation if said.generation is not None else self.generation
+
+    def _end(self, event: Outcome | Abandoned, intent: Intent) -> None:
+        if isinstance(event, Abandoned):
+            for code, reason in event.parked:
+                self._row(intent.strategy_id, code).parked = reason
+            return
+        if self.bindings[event.request_id].outcome is not None:
+            return  # the same outcome, journaled again
+        # What was asked for says nothing about another body's Operation.
+        asked = {row.participant_code: row.amount_minor or 0 for row in intent.rows if event.proven}
+        for outcome in event.rows:
+            row = self._row(event.strategy_id, outcome.participant_code)
+            _settle(row, outcome, event.verb, asked.get(outcome.participant_code, 0))
+            satisfies = event.proven and outcome.result in (RowResult.SETTLED, RowResult.SKIPPED)
+            if satisfies and intent.target_text:
+                row.target_text, row.target_epoch = intent.target_text, intent.target_epoch
+
+    def _unpark(self, event: Unparked) -> None:
+        self.used.add(event.acknowledgement)
+        for (strategy_id, code), row in self.rows.items():
+            named = not event.participants or code in event.participants
+            if named and event.strategy_id in ("", strategy_id) and row.parked != MIXED:
+                row.parked, row.held = None, 0
+
+    def booked(self, workspace: Workspace) -> Booked:
+        operations, open_intents = [], []
+        for bound in self.bindings:
+            intent = bound.intent
+            if intent.strategy_id or bound.committed:
+                self.strategy_ids[intent.strategy] = intent.strategy_id or bound.operation_id
+            if intent.verb in TRADING_VERBS and bound.committed:
+                assert intent.slot is not None, "a trading call has a slot"
+                operations.append(
+                    BookedOperation(
+                        strategy_id=intent.strategy_id,
+                        slot=intent.slot,
+                        request_id=intent.request_id,
+                        operation_id=bound.operation_id,
+                        verb=intent.verb,
+                        done=bound.outcome is not None,
+                    )
+                )
+            if intent.verb in TRADING_VERBS and bound.possible and bound.outcome is None:
+                self._count_in_full(intent)
+        for left in self.bindings.unfinished():
+            if not left.operation_id:
+                open_intents.append(
+                    OpenIntent(
+                        strategy=left.intent.strategy,
+                        strategy_id=left.intent.strategy_id,
+                        slot=left.intent.slot or 0,
+                        request_id=left.intent.request_id,
+                        verb=left.intent.verb,
+                        body=left.intent.body,
+                        signed_last=left.signed_last,
+                    )
+                )
+        return Booked(
+            known=bool(self.head),
+            rows=self._table(workspace),
+            operations=tuple(operations),
+            open_intents=tuple(open_intents),
+            strategy_ids=tuple(sorted(self.strategy_ids.items())),
+            applied_commit=self.commit,
+            applied_generation=self.generation,
+            used_acknowledgements=frozenset(self.used),
+            halted=self.halted,
+            head=self.head,
+        )
+
+    def _count_in_full(self, intent: Intent) -> None:
+        for asked in intent.rows:
+            row = self._row(intent.strategy_id, asked.participant_code)
+            row.busy = True
+            _add_pending(row, intent.verb, asked.amount_minor or 0)
+
+    def _table(self, workspace: Workspace) -> Table:
+        keys = sorted(self.rows)
+        rows = [self.rows[key] for key in keys]
+        columns = [[key[0] for key in keys], [key[1] for key in keys]]
+        columns += [[getattr(row, name) for row in rows] for name in list(BOOKED_ROWS)[2:]]
+        return workspace.table("booked", BOOKED_ROWS, columns)
+
+
+def _settle(row: _Row, outcome: RowOutcome, verb: Verb, asked_minor: int) -> None:
+    """Book one participant's part of an Operation."""
+    amount_minor = outcome.amount_minor or 0
+    if outcome.result is RowResult.MIXED:
+        row.busy, row.parked = True, MIXED
+        _add_pending(row, verb, amount_minor)
+        return
+    if outcome.result is RowResult.REJECTED:
+        _park(row, outcome.reason)
+        return
+    moves_money = verb in MONEY_IN or verb in MONEY_OUT
+    short = moves_money and amount_minor < asked_minor
+    row.held, row.parked = 0, (outcome.reason or outcome.result.value) if short else None
+    if verb is Verb.LIQUIDATE:
+        row.exited = True
+    if outcome.result is RowResult.SETTLED:
+        if verb in MONEY_IN:
+            row.contributed_minor += amount_minor
+            row.exited = False
+        if verb in MONEY_OUT:
+            row.withdrawn_minor += amount_minor
+
+
+def _park(row: _Row, reason: str) -> None:
+    if reason in SWITCH_VERB:
+        row.held = 0
+        return
+    row.held = row.held + 1 if reason.startswith(RETRY_ONCE) else 0
+    if row.held != 1:
+        row.parked = reason or "rejected"
+
+
+def _add_pending(row: _Row, verb: Verb, amount_minor: int) -> None:
+    if verb in MONEY_IN:
+        row.pending_in_minor += amount_minor
+    if verb in MONEY_OUT:
+        row.pending_out_minor += amount_minor

@@ -1,0 +1,334 @@
+"""One line of the journal: canonical JSON whose bytes are fixed by what it says.
+
+::
+
+    {"h":"…","prev":"…","run":"…","seq":7,"t":"2026-11-21T09:00:00Z","type":"attempt","v":1, …}
+
+Keys are sorted, text is ASCII with escapes, numbers are integers, and every field of the event is
+there. ``prev`` is the sha256 of the previous line's bytes (without its line feed), ``h`` the
+sha256 of this line without ``h``. A line that says the same thing in other bytes is no line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from stratctl.core.errors import JournalForeign, JournalTampered
+from stratctl.core.event import (
+    Abandoned,
+    Answer,
+    Attempt,
+    Event,
+    Forfeited,
+    Intent,
+    Outcome,
+    Problem,
+    Satisfied,
+)
+
+VERSION = 1
+NO_PREVIOUS = "0" * 64
+"""``prev`` of the first line."""
+
+
+# --- what only the journal says ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """The first line: whose journal this is, for good."""
+
+    realm: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An apply begins. What it was approved to do, and from which configuration."""
+
+    plan_digest: str
+    configuration: str
+    commit: str | None
+    generation: int | None
+    acknowledgements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """An apply ended. ``complete``: every call of the plan has a result."""
+
+    commit: str | None
+    generation: int | None
+    plan_digest: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unparked:
+    """Refused rows may be tried again. Empty ``strategy_id`` and ``participants`` mean all."""
+
+    acknowledgement: str
+    strategy_id: str = ""
+    participants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Every apply stops, or only exits stay allowed, until a Resume."""
+
+    exits_only: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Applying is allowed again."""
+
+    reason: str
+
+
+Word = Genesis | Run | Applied | Unparked | Halt | Resume
+"""What the journal says beside the events of apply."""
+
+TYPES: Mapping[str, type] = {
+    kind.__name__.lower(): kind
+    for kind in (
+        Genesis,
+        Run,
+        Applied,
+        Unparked,
+        Halt,
+        Resume,
+        Intent,
+        Attempt,
+        Answer,
+        Outcome,
+        Abandoned,
+        Forfeited,
+        Satisfied,
+        Problem,
+    )
+}
+NAMES = {kind: name for name, kind in TYPES.items()}
+
+
+# --- lines and entries ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line, understood."""
+
+    seq: int
+    at: str
+    """When it was written, by the writer's clock. The order is ``seq``, never this."""
+    run: str
+    event: Event | Word
+    digest: str
+    """sha256 of the line's bytes: what the next line calls ``prev``."""
+
+
+def encode(event: Event | Word, *, seq: int, prev: str, at: str, run: str) -> bytes:
+    """The line that says ``event`` at place ``seq``, with its line feed."""
+    envelope = {"v": VERSION, "seq": seq, "prev": prev, "t": at, "run": run}
+    said: dict[str, Any] = {**_plain(event), **envelope, "type": NAMES[type(event)]}
+    return _canonical(said | {"h": _sha256(_canonical(said))}) + b"\n"
+
+
+def decode(line: bytes, *, seq: int, prev: str) -> Entry:
+    """Read the line (without its line feed) that must stand at place ``seq`` after ``prev``.
+
+    Raises JournalTampered when it is not exactly what ``encode`` wrote there, and JournalForeign
+    when it is intact but of a version or type that is not known here.
+    """
+    said = document(line, seq=seq)
+    envelope = _ENVELOPE.keys()
+    if said.keys() < envelope or said["seq"] != seq or said["prev"] != prev:
+        raise _tampered(seq, "it does not follow the line before it")
+    if said["v"] != VERSION or said["type"] not in TYPES:
+        raise JournalForeign(
+            f"the journal's line {seq} is of version {said['v']!r}, type {said['type']!r}",
+            hint="a newer stratctl wrote it: use that version",
+        )
+    kind = TYPES[said["type"]]
+    try:
+        at, run = _TEXT.read(said["t"]), _TEXT.read(said["run"])
+        event = _SHAPES[kind].read({k: v for k, v in said.items() if k not in envelope})
+    except _Misshapen as error:
+        raise _tampered(seq, f"it is not a proper {said['type']!r}") from error
+    return Entry(seq=seq, at=at, run=run, event=event, digest=_sha256(line))
+
+
+def document(line: bytes, *, seq: int) -> dict[str, Any]:
+    """A line as JSON, after its own hash and its canonical form were checked.
+
+    Raises JournalTampered.
+    """
+    try:
+        said = json.loads(line.decode("ascii"))
+    except (ValueError, RecursionError) as error:
+        raise _tampered(seq, "it is not JSON") from error
+    if not isinstance(said, dict) or not isinstance(said.get("h"), str):
+        raise _tampered(seq, "it carries no hash")
+    rest = {key: value for key, value in said.items() if key != "h"}
+    if _sha256(_canonical(rest)) != said["h"] or _canonical(said) != line:
+        raise _tampered(seq, "its hash does not fit what it says")
+    return said
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of one line, for people who read the journal with their own tools."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "One line of a stratctl journal",
+        "oneOf": [
+            _object(_ENVELOPE | {"type": {"const": name}} | _SHAPES[kind].schema["properties"])
+            for name, kind in TYPES.items()
+        ],
+    }
+
+
+def _tampered(seq: int, why: str) -> JournalTampered:
+    return JournalTampered(
+        f"the journal was changed: line {seq} does not fit the chain, {why}",
+        seq=seq,
+        hint="restore the journal from a copy; nothing is applied with a changed journal",
+    )
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value of events as JSON-able data."""
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+# --- shapes: how each type in an event is read, and its schema ----------------------------------
+
+
+class _Misshapen(ValueError):
+    """A value of another shape than the event has."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    read: Callable[[Any], Any]
+    schema: dict[str, Any]
+
+
+def _shape(hint: Any) -> _Shape:
+    """The shape of a type as it is written in an event's dataclass."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (inner,) = (part for part in get_args(hint) if part is not type(None))
+        return _optional(_shape(inner))
+    if get_origin(hint) is tuple:
+        parts = get_args(hint)
+        if parts[-1] is Ellipsis:
+            return _sequence(_shape(parts[0]))
+        return _fixed([_shape(part) for part in parts])
+    if issubclass(hint, StrEnum):
+        return _enumeration(hint)
+    return _record(hint) if is_dataclass(hint) else _exactly(hint)
+
+
+def _exactly(kind: type) -> _Shape:
+    """``type() is``, not ``isinstance``: true is no integer here, and no float is anything."""
+
+    def read(value: Any) -> Any:
+        if type(value) is not kind:
+            raise _Misshapen(value)
+        return value
+
+    return _Shape(read, {"type": {str: "string", int: "integer", bool: "boolean"}[kind]})
+
+
+def _optional(inner: _Shape) -> _Shape:
+    def read(value: Any) -> Any:
+        return None if value is None else inner.read(value)
+
+    return _Shape(read, {"anyOf": [inner.schema, {"type": "null"}]})
+
+
+def _enumeration(kind: type[StrEnum]) -> _Shape:
+    known = {member.value: member for member in kind}
+
+    def read(value: Any) -> Any:
+        if type(value) is not str or value not in known:
+            raise _Misshapen(value)
+        return known[value]
+
+    return _Shape(read, {"enum": sorted(known)})
+
+
+def _sequence(inner: _Shape) -> _Shape:
+    read_part = inner.read
+
+    def read(value: Any) -> Any:
+        if type(value) is not list:
+            raise _Misshapen(value)
+        return tuple([read_part(part) for part in value])
+
+    return _Shape(read, {"type": "array", "items": inner.schema})
+
+
+def _fixed(inner: list[_Shape]) -> _Shape:
+    def read(value: Any) -> Any:
+        if type(value) is not list or len(value) != len(inner):
+            raise _Misshapen(value)
+        return tuple([shape.read(part) for shape, part in zip(inner, value, strict=True)])
+
+    parts = [shape.schema for shape in inner]
+    return _Shape(read, {"type": "array", "prefixItems": parts, "items": False})
+
+
+def _record(kind: Any) -> _Shape:
+    hints = get_type_hints(kind)
+    shapes = [(field.name, _shape(hints[field.name])) for field in fields(kind)]
+    readers = [(name, shape.read) for name, shape in shapes]
+    names = {name for name, _ in readers}
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict or value.keys() != names:
+            raise _Misshapen(value)
+        return kind(*[read_field(value[name]) for name, read_field in readers])
+
+    return _Shape(read, _object({name: shape.schema for name, shape in shapes}))
+
+
+def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": dict(properties),
+        "required": sorted(properties),
+        "additionalProperties": False,
+    }
+
+
+_TEXT = _shape(str)
+_SHAPES = {kind: _shape(kind) for kind in TYPES.values()}
+_HASH = {"type": "string", "pattern": "^[0-9a-f]+$", "minLength": 64, "maxLength": 64}
+_ENVELOPE: dict[str, Any] = {
+    "v": {"const": VERSION},
+    "seq": {"type": "integer", "minimum": 1},
+    "prev": _HASH,
+    "t": {"type": "string"},
+    "run": {"type": "string"},
+    "type": {"type": "string"},
+    "h": _HASH,
+}

@@ -1,0 +1,125 @@
+"""``audit verify``: the chain, and its totals computed a second time in another way.
+
+The second fold shares no code with the first: it gathers what the journal says of each request id
+and adds up at the end, where the first one goes through the entries in order.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from stratctl.core.errors import JournalForeign, JournalTampered
+from stratctl.core.event import Abandoned, Answer, Attempt, Forfeited, Intent, Outcome
+from stratctl.core.report import AuditReport
+from stratctl.core.tables import Workspace
+from stratctl.journal.booked import book
+from stratctl.journal.chain import read
+from stratctl.journal.record import Entry
+
+TOTALS = (
+    "contributed_minor",
+    "withdrawn_minor",
+    "pending_in_minor",
+    "pending_out_minor",
+    "forfeited_in_minor",
+    "forfeited_out_minor",
+)
+_PLACE = {"enroll": 0, "top_up": 0, "partial_sell": 1}
+
+Totals = dict[tuple[str, str], tuple[int, ...]]
+"""(strategy_id, participant_code) -> TOTALS, rows of zeros left out."""
+
+
+def verify(data: bytes, *, environment: str, workspace: Workspace) -> AuditReport:
+    """Check a journal's bytes. What is wrong becomes a finding; nothing is raised for it."""
+    try:
+        chain = read(data, environment=environment)
+    except (JournalTampered, JournalForeign) as error:
+        return AuditReport(
+            environment=environment,
+            entries=0,
+            head="",
+            intents=0,
+            outcomes=0,
+            findings=(error.summary,),
+        )
+    columns = ", ".join(("strategy_id", "participant_code", *TOTALS))
+    table = book(chain.entries, workspace).rows
+    first = {
+        (strategy_id, code): tuple(totals)
+        for strategy_id, code, *totals in workspace.rows(f"SELECT {columns} FROM {table}")
+        if any(totals)
+    }
+    return AuditReport(
+        environment=environment,
+        entries=len(chain.entries),
+        head=chain.head,
+        intents=sum(isinstance(entry.event, Intent) for entry in chain.entries),
+        outcomes=sum(isinstance(entry.event, Outcome) for entry in chain.entries),
+        findings=tuple(differences(first, totals_of(chain.entries))),
+        repaired="; ".join(
+            warning.detail for warning in chain.warnings if warning.code == "W_TORN_TAIL"
+        ),
+    )
+
+
+def differences(first: Totals, second: Totals) -> list[str]:
+    """Where two folds of one journal disagree, in words."""
+    nothing = (0,) * len(TOTALS)
+    found = []
+    for key in sorted(first.keys() | second.keys()):
+        pairs = zip(TOTALS, first.get(key, nothing), second.get(key, nothing), strict=True)
+        found += [
+            f"{key[1]} in {key[0]}: {name} is {one} in one count and {other} in the other"
+            for name, one, other in pairs
+            if one != other
+        ]
+    return found
+
+
+def totals_of(entries: Sequence[Entry]) -> Totals:
+    """Totals from what is said about each binding of a request id."""
+    sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * len(TOTALS))
+    calls: dict[str, list[object]] = {}
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, Forfeited):
+            for code, came, went in event.rows:
+                sums[event.strategy_id, code][4] += came
+                sums[event.strategy_id, code][5] += went
+        elif isinstance(event, Abandoned):
+            del calls[event.request_id]
+        elif isinstance(event, Intent | Attempt | Answer | Outcome):
+            calls.setdefault(event.request_id, []).append(event)
+    for story in calls.values():
+        _add(story, sums)
+    return {key: tuple(found) for key, found in sums.items() if any(found)}
+
+
+def _add(story: list[object], sums: dict[tuple[str, str], list[int]]) -> None:
+    (intent,) = (event for event in story[:1] if isinstance(event, Intent))
+    place = _PLACE.get(intent.verb.value)
+    if place is None:
+        return
+    outcome = next((event for event in story if isinstance(event, Outcome)), None)
+    if outcome is not None:
+        for row in outcome.rows:
+            moved = {"settled": place, "mixed": place + 2}.get(row.result.value)
+            if moved is not None:
+                sums[intent.strategy_id, row.participant_code][moved] += row.amount_minor or 0
+    elif _may_have_been_carried_out(story):
+        for asked in intent.rows:
+            sums[intent.strategy_id, asked.participant_code][place + 2] += asked.amount_minor or 0
+
+
+def _may_have_been_carried_out(story: list[object]) -> bool:
+    tried = {event.number for event in story if isinstance(event, Attempt)}
+    answers = [event for event in story if isinstance(event, Answer)]
+    surely_not = {
+        answer.number
+        for answer in answers
+        if answer.answer.value in ("refused", "access_refused", "not_found", "not_sent")
+    }
+    found = any(answer.answer.value in ("committed", "slot_taken") for answer in answers)
+    return found or bool(tried - surely_not)
