@@ -273,6 +273,13 @@ HOLDINGS_ROWS = {
 }
 """What each Trader holds of each crypto asset, non-zero rows only."""
 
+PARTICIPANT_ROWS = {
+    "participant_code": "VARCHAR",
+    "standing": "VARCHAR",
+}
+"""Every participant that the platform knows: ``approved``, or the provider's status with its
+reason (``locked:user_request``). A code that is not in it does not exist."""
+
 
 class OperationStatus(StrEnum):
     """Known statuses of an Operation, from the provider's documentation."""
@@ -371,3 +378,5 @@ class Live:
     warnings: tuple[Diagnostic, ...] = ()
     requests: int = 0
     """How many requests the read took, for people."""
+    participants: Table | None = None
+    """PARTICIPANT_ROWS; None when the platform's participants were not read."""

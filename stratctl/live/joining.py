@@ -1,0 +1,250 @@
+"""Traders, bookings, rebuilt figures and standing, joined into the rows of the live State."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from stratctl.core.state import BOOKED_ROWS, HOLDINGS_ROWS, LIVE_ROWS, PARTICIPANT_ROWS
+from stratctl.core.tables import Table, Workspace
+from stratctl.live.accounting import Counted
+from stratctl.live.wire import AccountColumns, ParticipantColumns, TraderColumns
+
+TRADER_ROWS = {
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "trader_id": "VARCHAR",
+    "auto_rebalance": "BOOLEAN",
+    "trader_updated_at": "VARCHAR",
+}
+
+COUNTED_ROWS = {
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "contributed_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "tolerance_minor": "BIGINT",
+    "busy": "VARCHAR",
+    "exited": "BOOLEAN",
+}
+
+ACCOUNT_ROWS = {
+    "account_id": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "asset": "VARCHAR",
+    "balance": "VARCHAR",
+    "last_update": "BIGINT",
+}
+
+
+def traders_table(workspace: Workspace, pages: Sequence[TraderColumns]) -> Table:
+    """TRADER_ROWS. A Trader that came on two pages is taken once, as it was last changed."""
+    raw = workspace.table(
+        "listed_traders",
+        TRADER_ROWS,
+        (
+            [value for page in pages for value in page.strategy_id],
+            [value for page in pages for value in page.participant_code],
+            [value for page in pages for value in page.id],
+            [value for page in pages for value in page.auto_rebalance],
+            [value for page in pages for value in page.updated_at],
+        ),
+    )
+    return workspace.select(
+        "traders",
+        TRADER_ROWS,
+        f"""
+        SELECT * FROM {raw}
+        QUALIFY row_number() OVER (
+            PARTITION BY strategy_id, trader_id ORDER BY trader_updated_at DESC, auto_rebalance
+        ) = 1
+        """,
+    )
+
+
+def one_trader_each(traders: Table) -> tuple[Table, Mapping[str, str]]:
+    """Traders with one per participant, and the Strategies where the provider shows more."""
+    problems = {
+        strategy_id: f"E_TRADER_DUPLICATE: {code} is several Traders of one Strategy"
+        for strategy_id, code in reversed(traders.duplicates(("strategy_id", "participant_code")))
+    }
+    if not problems:
+        return traders, {}
+    unique = traders.workspace.select(
+        "unique_traders",
+        TRADER_ROWS,
+        f"""
+        SELECT * FROM {traders}
+        QUALIFY row_number() OVER (
+            PARTITION BY strategy_id, participant_code ORDER BY trader_id
+        ) = 1
+        """,
+    )
+    return unique, problems
+
+
+def counted_table(workspace: Workspace, counted: Mapping[str, Sequence[Counted]]) -> Table:
+    """COUNTED_ROWS of every Strategy: one row per participant."""
+    rows = [(strategy_id, row) for strategy_id in sorted(counted) for row in counted[strategy_id]]
+    return workspace.table(
+        "counted",
+        COUNTED_ROWS,
+        (
+            [strategy_id for strategy_id, _ in rows],
+            [row.participant_code for _, row in rows],
+            [row.contributed_minor for _, row in rows],
+            [row.withdrawn_minor for _, row in rows],
+            [row.tolerance_minor for _, row in rows],
+            [row.busy for _, row in rows],
+            [row.exited for _, row in rows],
+        ),
+    )
+
+
+def participants_table(workspace: Workspace, pages: Sequence[ParticipantColumns]) -> Table:
+    """PARTICIPANT_ROWS. A code that came on two pages, as others moved, is taken once."""
+    schema = {**PARTICIPANT_ROWS, "reason_code": "VARCHAR"}
+    raw = workspace.table(
+        "listed_participants",
+        schema,
+        (
+            [value for page in pages for value in page.participant_code],
+            [value for page in pages for value in page.status],
+            [value for page in pages for value in page.reason_code],
+        ),
+    )
+    # Of two statuses of one participant the less favourable counts: "approved" sorts first.
+    return workspace.select(
+        "participants",
+        PARTICIPANT_ROWS,
+        f"""
+        SELECT participant_code,
+               max(CASE WHEN standing = 'approved' OR reason_code = '' THEN standing
+                        ELSE standing || ':' || reason_code END) AS standing
+        FROM {raw} GROUP BY participant_code ORDER BY participant_code
+        """,
+    )
+
+
+def live_rows(
+    workspace: Workspace,
+    *,
+    strategy_ids: Sequence[str],
+    traders: Table,
+    booked: Table,
+    counted: Table,
+    participants: Table,
+) -> Table:
+    """LIVE_ROWS: totals are booked (settled, pending in full, forfeited) plus rebuilt ones."""
+    assert dict(booked.schema) == BOOKED_ROWS, "the journal's bookings have another shape"
+    return workspace.select(
+        "live_rows",
+        LIVE_ROWS,
+        f"""
+        WITH booked AS (SELECT * FROM {booked} WHERE list_contains($1, strategy_id)),
+        keys AS (
+            SELECT strategy_id, participant_code FROM {traders}
+            UNION SELECT strategy_id, participant_code FROM booked
+            UNION SELECT strategy_id, participant_code FROM {counted}
+        )
+        SELECT
+            keys.strategy_id,
+            keys.participant_code,
+            traders.trader_id,
+            traders.auto_rebalance,
+            traders.trader_updated_at,
+            (coalesce(booked.contributed_minor + booked.pending_in_minor
+                      + booked.forfeited_in_minor, 0::BIGINT)
+             + coalesce(counted.contributed_minor, 0::BIGINT))::BIGINT AS contributed_minor,
+            (coalesce(booked.withdrawn_minor + booked.pending_out_minor
+                      + booked.forfeited_out_minor, 0::BIGINT)
+             + coalesce(counted.withdrawn_minor, 0::BIGINT))::BIGINT AS withdrawn_minor,
+            coalesce(counted.tolerance_minor, 0::BIGINT) AS tolerance_minor,
+            CASE WHEN counted.busy = 'mixed_outcome' THEN counted.busy
+                 WHEN booked.busy THEN 'pending'
+                 ELSE counted.busy END AS busy,
+            booked.target_text,
+            booked.target_epoch,
+            coalesce(counted.exited, booked.exited, false) AS exited,
+            booked.parked,
+            nullif(participants.standing, 'approved') AS standing
+        FROM keys
+        LEFT JOIN {traders} AS traders USING (strategy_id, participant_code)
+        LEFT JOIN booked USING (strategy_id, participant_code)
+        LEFT JOIN {counted} AS counted USING (strategy_id, participant_code)
+        LEFT JOIN {participants} AS participants USING (participant_code)
+        ORDER BY keys.strategy_id, keys.participant_code
+        """,
+        [list(strategy_ids)],
+    )
+
+
+def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Table:
+    """ACCOUNT_ROWS. An account that came on two pages is taken once, as it was last updated."""
+    raw = workspace.table(
+        "listed_accounts",
+        ACCOUNT_ROWS,
+        (
+            [value for page in pages for value in page.account_id],
+            [value for page in pages for value in page.label],
+            [value for page in pages for value in page.owner],
+            [value for page in pages for value in page.asset],
+            [value for page in pages for value in page.balance],
+            [value for page in pages for value in page.last_update],
+        ),
+    )
+    return workspace.select(
+        "accounts",
+        ACCOUNT_ROWS,
+        f"""
+        SELECT * FROM {raw}
+        QUALIFY row_number() OVER (
+            PARTITION BY account_id ORDER BY last_update DESC, balance
+        ) = 1
+        """,
+    )
+
+
+def impossible_holdings(accounts: Table) -> Mapping[str, str]:
+    """Strategies with a balance that nobody can hold: below zero, or past the widest column."""
+    rows = accounts.workspace.rows(
+        f"""
+        SELECT strategy_id, min(participant_code), min(balance) FROM {accounts}
+        WHERE balance LIKE '-%' OR length(split_part(balance, '.', 1)) > 14
+        GROUP BY strategy_id ORDER BY strategy_id
+        """
+    )
+    return {
+        strategy_id: f"E_HOLDING: {code} holds {balance}" for strategy_id, code, balance in rows
+    }
+
+
+def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequence[str]) -> Table:
+    """HOLDINGS_ROWS of Traders: crypto only, zero left out, exact to 24 decimals.
+
+    Balances are plain decimal text, checked when they were read, so that cutting and padding the
+    digits is exact; a cast of the text to a decimal would round silently.
+    """
+    return workspace.select(
+        "holdings",
+        HOLDINGS_ROWS,
+        f"""
+        WITH units AS (
+            SELECT strategy_id, participant_code, asset,
+                   (split_part(balance, '.', 1)
+                    || rpad(left(split_part(balance, '.', 2), 24), 24, '0')
+                   )::DECIMAL(38,0) AS quantity_e24
+            FROM {accounts}
+            WHERE NOT list_contains($1, asset) AND NOT balance LIKE '-%'
+              AND length(split_part(balance, '.', 1)) <= 14
+        )
+        SELECT strategy_id, participant_code, asset,
+               sum(quantity_e24)::DECIMAL(38,0) AS quantity_e24
+        FROM units
+        SEMI JOIN {traders} USING (strategy_id, participant_code)
+        WHERE quantity_e24 > 0
+        GROUP BY ALL
+        ORDER BY ALL
+        """,
+        [sorted(fiat)],
+    )
