@@ -187,6 +187,8 @@ class Unfinished:
     """Some Attempt has no answer, or one that does not prove that nothing was carried out."""
     operation_id: str
     """The Operation that the provider named; empty while it is not known to be committed."""
+    taken: bool = False
+    """That Operation came of another body under the same id."""
 
 
 Event = Intent | Attempt | Answer | Outcome | Abandoned | Forfeited | Satisfied | Problem

@@ -58,6 +58,8 @@ class Bound:
     answers: dict[int, AnswerClass] = field(default_factory=dict)
     operation_id: str = ""
     committed: bool = False
+    taken: bool = False
+    """Committed, but with another body."""
     outcome: Outcome | None = None
 
     @property
@@ -100,6 +102,7 @@ class Bindings:
                 signed_last=bound.signed_last,
                 in_doubt=bound.in_doubt,
                 operation_id=bound.operation_id,
+                taken=bound.taken,
             )
             for bound in self
             if _has_no_end(bound)
@@ -181,6 +184,7 @@ class Bindings:
                 raise Contradiction("one request id became two resources")
             bound.operation_id = answer.resource_id
             bound.committed = True
+            bound.taken = bound.taken or answer.answer is AnswerClass.SLOT_TAKEN
             self._free(bound.intent)
         if answer.number:
             bound.answers[answer.number] = answer.answer
@@ -192,13 +196,11 @@ class Bindings:
         if outcome.operation_id != bound.operation_id or not bound.committed:
             raise Contradiction("an outcome needs the commit of its own Operation")
         intent = bound.intent
-        if (outcome.slot, outcome.verb, outcome.strategy_id) != (
-            intent.slot,
-            intent.verb,
-            intent.strategy_id,
-        ):
+        if (outcome.slot, outcome.strategy_id) != (intent.slot, intent.strategy_id):
             raise Contradiction("an outcome is of its intent's slot")
         if outcome.proven:
+            if outcome.verb is not intent.verb or bound.taken:
+                raise Contradiction("another body's outcome proves nothing")
             _check_rows(intent, outcome.rows)
         bound.outcome = outcome
 

@@ -99,10 +99,10 @@ def totals_of(entries: Sequence[Entry]) -> Totals:
 
 def _add(story: list[object], sums: dict[tuple[str, str], list[int]]) -> None:
     (intent,) = (event for event in story[:1] if isinstance(event, Intent))
-    place = _PLACE.get(intent.verb.value)
+    outcome = next((event for event in story if isinstance(event, Outcome)), None)
+    place = _PLACE.get((outcome or intent).verb.value)
     if place is None:
         return
-    outcome = next((event for event in story if isinstance(event, Outcome)), None)
     if outcome is not None:
         for row in outcome.rows:
             moved = {"settled": place, "mixed": place + 2}.get(row.result.value)
