@@ -26,7 +26,7 @@ CHANGE_ROWS = {
     "flag_differs": "BOOLEAN",
     "enrolls_despite_trader": "BOOLEAN",
     "tops_up_without_trader": "BOOLEAN",
-    "may_enroll": "BOOLEAN",
+    "manages_membership": "BOOLEAN",
     "retarget": "VARCHAR",
     "stopped": "VARCHAR",
     "stopped_detail": "VARCHAR",
@@ -38,7 +38,8 @@ liquidation is outstanding; then the forfeits are the flows that will never move
 auto_rebalance flag to have. ``retarget`` says why the allocations may need work: ``changed`` (the
 declared target is another than the last one satisfied), ``epoch`` (one more was asked for),
 ``unknown`` (nothing says what the last target was), ``watch`` (bands are watched), or NULL.
-``stopped`` says why nothing may be done for the row now, or NULL."""
+``manages_membership``: whether the cohort may enroll and liquidate. ``stopped`` says why nothing
+may be done for the row now, or NULL."""
 
 REMOVED_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR"}
 """Participants that we managed and that nothing declares any more: reported, never sold."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 Schema = Mapping[str, str]
@@ -37,6 +38,9 @@ class Workspace:
     def table(self, name: str, schema: Schema, columns: Sequence[Sequence[Any]] = ()) -> Table:
         """Materialise Python columns (one sequence per schema column, in order) as a Table."""
         assert not columns or len(columns) == len(schema), name
+        for column in columns:
+            # The engine would round these into an integer column without a word.
+            assert not {float, Decimal} & set(map(type, column)), f"{name}: not an exact integer"
         unnested = ", ".join(
             f"unnest(CAST(${place} AS {_carrier(kind)}[]))::{kind} AS {column}"
             for place, (column, kind) in enumerate(schema.items(), start=1)

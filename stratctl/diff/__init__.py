@@ -19,6 +19,7 @@ def diff(desired: Desired, live: Live) -> Changes:
     Unmanaged things are dealt with first, by the scope, so that nothing after it has to know
     about them.
     """
+    _expect_unique(live)
     strategies = strategy_changes(desired, live)
     managed = managed_rows(desired, live, strategies)
     rows = participant_changes(managed, live, strategies)
@@ -31,3 +32,13 @@ def diff(desired: Desired, live: Live) -> Changes:
         managed_before=managed_before,
         unmanaged=unmanaged_count(managed, live),
     )
+
+
+def _expect_unique(live: Live) -> None:
+    """A row that the reader lists twice would multiply money in the joins."""
+    trader = ("strategy_id", "participant_code")
+    for table, key in ((live.rows, trader), (live.holdings, (*trader, "asset"))):
+        twice = table.duplicates(key)
+        assert not twice, f"{table} lists {twice[:3]} more than once"
+    names = [strategy.name for strategy in live.strategies]
+    assert len(names) == len(set(names)), "a name has one live Strategy"

@@ -57,7 +57,12 @@ def participant_changes(
     must not be sent again on every run.
     """
     space = managed.workspace
-    paired = _PAIRED.format(managed=managed, declared=_declared(space, strategies), live=live.rows)
+    declared = _declared(space, strategies)
+    homeless = space.one(
+        f"SELECT count(*) FROM {managed} AS managed ANTI JOIN {declared} USING (strategy, target)"
+    )[0]
+    assert not homeless, f"{homeless} participants of no declared Strategy and target"
+    paired = _PAIRED.format(managed=managed, declared=declared, live=live.rows)
     _refuse_backwards(space, paired, strategies)
     return space.select(
         "changes",
@@ -70,16 +75,9 @@ def participant_changes(
                      THEN contributed_minor - counted_in_minor ELSE 0 END AS more_in_minor,
                 CASE WHEN manages_funding AND withdrawn_minor - counted_out_minor > tolerance_minor
                      THEN withdrawn_minor - counted_out_minor ELSE 0 END AS more_out_minor,
-                CASE
-                    WHEN exited OR has_left OR trader_id IS NULL OR NOT manages_allocations
-                         OR rebalance_on = 'never' THEN NULL
-                    WHEN NOT (CASE WHEN manages_flags THEN auto_rebalance ELSE live_flag END
-                              OR overrides_flag) THEN NULL
-                    WHEN epoch > live_epoch THEN 'epoch'
-                    WHEN live_target_text IS NULL THEN 'unknown'
-                    WHEN live_target_text IS DISTINCT FROM target_text THEN 'changed'
-                    WHEN rebalance_on = 'drift' THEN 'watch'
-                END AS retarget,
+                -- A flag that nothing shows counts as false: nobody is rebalanced by a doubt.
+                coalesce(CASE WHEN manages_flags THEN auto_rebalance ELSE live_flag END, false)
+                    OR overrides_flag AS rebalances,
                 exited AND trader_id IS NOT NULL AND NOT has_left AS leaving,
                 CASE WHEN exited THEN false ELSE auto_rebalance END AS flag
             FROM paired
@@ -88,6 +86,16 @@ def participant_changes(
             SELECT *,
                 manages_flags AND trader_id IS NOT NULL
                     AND live_flag IS DISTINCT FROM flag AS flag_differs,
+                CASE
+                    WHEN exited OR has_left OR trader_id IS NULL OR NOT manages_allocations
+                         OR rebalance_on = 'never' OR NOT rebalances THEN NULL
+                    -- Who is not approved may be paid out, and a rebalance would buy as well.
+                    WHEN standing IS NOT NULL AND more_out_minor > 0 THEN NULL
+                    WHEN epoch > live_epoch THEN 'epoch'
+                    WHEN live_target_text IS NULL THEN 'unknown'
+                    WHEN live_target_text IS DISTINCT FROM target_text THEN 'changed'
+                    WHEN rebalance_on = 'drift' THEN 'watch'
+                END AS retarget,
                 CASE
                     WHEN problem <> '' THEN 'strategy_stopped'
                     WHEN on_hold THEN 'hold'
@@ -112,7 +120,7 @@ def participant_changes(
             flag_differs,
             coalesce(parked = 'trader_not_enrolled', false) AS enrolls_despite_trader,
             coalesce(parked = 'trader_already_enrolled', false) AS tops_up_without_trader,
-            manages_membership AS may_enroll,
+            manages_membership,
             retarget,
             stopped,
             CASE stopped
@@ -131,8 +139,8 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
     """REMOVED_ROWS, and how many participants were managed before.
 
     Managed before means that a target of ours was satisfied for it. Raises InputError when a
-    removed participant enters another Strategy in the same plan: its money is still in the old
-    one, so that would fund it twice.
+    participant that is removed from one Strategy, or would be liquidated there, enters another in
+    the same plan: its money is still in the old one, so that would fund it twice.
     """
     space = managed.workspace
     names = space.table(
@@ -155,9 +163,17 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
     )
     moved = space.rows(
         f"""
-        SELECT participant_code, removed.strategy, changes.strategy, changes.file, changes.line
+        SELECT participant_code, removed.strategy, changes.strategy, changes.file, changes.line,
+            'nothing names it any more'
         FROM {removed} AS removed JOIN {changes} AS changes USING (participant_code)
-        WHERE changes.flow_in_minor > 0 ORDER BY ALL LIMIT {SHOWN_MAX}
+        WHERE changes.flow_in_minor > 0
+        UNION ALL
+        SELECT participant_code, former.strategy, entered.strategy, entered.file, entered.line,
+            'it is not sold yet'
+        FROM {changes} AS former JOIN {changes} AS entered USING (participant_code)
+        WHERE former.leaving AND former.stopped IS NULL
+          AND entered.flow_in_minor > 0 AND entered.trader_id IS NULL
+        ORDER BY ALL LIMIT {SHOWN_MAX}
         """
     )
     if moved:
@@ -166,13 +182,12 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
                 Diagnostic(
                     code="E_PARTICIPANT_MOVED",
                     summary="A participant leaves one Strategy and enters another in one plan",
-                    detail=f"{code} still holds {old}, where nothing names it any more,"
-                    f" and would be funded in {new}.",
+                    detail=f"{code} still holds {old}, where {why}, and would be funded in {new}.",
                     hint=f"Keep {code} in {old} with status: exited until that is applied,"
                     " or say previously: if the Strategy was renamed.",
                     span=Span(file, line),
                 )
-                for code, old, new, file, line in moved
+                for code, old, new, file, line, why in moved
             ]
         )
     return removed, space.one(f"SELECT count(*) FROM ({before})")[0]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from stratctl.core.change import StrategyChange
 from stratctl.core.diagnostic import Diagnostic
@@ -11,6 +12,9 @@ from stratctl.core.errors import InputError
 
 if TYPE_CHECKING:
     from stratctl.core.state import Desired, DesiredStrategy, Live, LiveStrategy
+
+_DIGITS_MAX = 64
+"""Decimals to which two numbers of metadata are compared."""
 
 
 def strategy_changes(desired: Desired, live: Live) -> tuple[StrategyChange, ...]:
@@ -42,12 +46,29 @@ def _metadata_to_send(desired: DesiredStrategy, live: LiveStrategy | None) -> st
         return None
     from deepdiff import DeepDiff
 
-    declared = json.loads(desired.metadata_json)
-    present = json.loads(live.metadata_json or "{}")
+    declared = _parsed(desired.metadata_json)
+    present = _parsed(live.metadata_json or "{}")
     merged = {**present, **declared}
-    if not DeepDiff(present, merged, ignore_numeric_type_changes=True):
+    if not DeepDiff(
+        present, merged, ignore_numeric_type_changes=True, significant_digits=_DIGITS_MAX
+    ):
         return None
-    return json.dumps(merged, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return _canonical(merged)
+
+
+def _parsed(text: str) -> Any:
+    """JSON whose numbers keep every digit: other people's metadata is sent back as it was."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def _canonical(value: Any) -> str:
+    """Canonical JSON: sorted keys, no blanks, exact numbers."""
+    if isinstance(value, dict):
+        members = (f"{json.dumps(key)}:{_canonical(value[key])}" for key in sorted(value))
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_canonical, value)) + "]"
+    return str(value) if isinstance(value, Decimal) else json.dumps(value)
 
 
 def _currency_changed(desired: DesiredStrategy, live: LiveStrategy) -> Diagnostic:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from stratctl.core.plan import BLOCKED_ROWS, FORFEIT_ROWS
 from stratctl.core.tables import Table
-from stratctl.plan.terms import VALUE_E8
+from stratctl.plan.terms import VALUE_E8, share_sql
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
@@ -31,8 +31,19 @@ SENT_ROWS = {
     "moved_e8": "DECIMAL(38,0)",
     "value_e8": "DECIMAL(38,0)",
 }
-"""Rows to send, before they are grouped into calls. ``value_e8``: what the participant holds now,
-NULL when an asset of it has no price."""
+"""Rows to send, before they are grouped into calls. ``value_e8``: of a sell, what the priced
+assets of the participant are worth now."""
+
+_JUDGED_ROWS = {
+    **{column: kind for column, kind in SENT_ROWS.items() if column not in ("reason", "moved_e8")},
+    "minor_e8": "HUGEINT",
+    "short_asset": "VARCHAR",
+    "flow_least_minor": "BIGINT",
+    "account_least_minor": "BIGINT",
+    "stopped_detail": "VARCHAR",
+    "held_back": "VARCHAR",
+}
+"""Every flow that is wanted; ``held_back`` says why it is not sent, or NULL."""
 
 
 @dataclass(frozen=True)
@@ -71,42 +82,42 @@ held AS (
     WHERE wanted.verb IN ('liquidate', 'partial_sell')
 ),
 worth AS (
-    SELECT strategy, participant_code,
-        CASE WHEN count(*) = count(value_e8) THEN sum(value_e8) END AS value_e8
-    FROM held GROUP BY ALL
+    SELECT strategy, participant_code, sum(value_e8) AS value_e8 FROM held GROUP BY ALL
 ),
 short AS (
-    -- A partial sell is sized by the declared weights, not by what is held.
+    -- A partial sell is sized by the declared weights, not by what is held. Nothing held is too
+    -- little at any price; what is held without a price is for the provider to judge.
     SELECT wanted.strategy, wanted.participant_code, min(terms.asset) AS asset
     FROM wanted
     JOIN {terms} AS terms USING (strategy, target)
     LEFT JOIN held
       ON held.strategy = wanted.strategy
      AND held.participant_code = wanted.participant_code AND held.asset = terms.asset
-    LEFT JOIN {prices} AS price
-      ON price.strategy = wanted.strategy AND price.asset = terms.asset
-    WHERE wanted.verb = 'partial_sell' AND price.price_e8 IS NOT NULL
-      AND wanted.amount_minor::HUGEINT * wanted.minor_e8 * terms.weight_e18
-          > coalesce(held.value_e8, 0) * 1000000000000000000
+    WHERE wanted.verb = 'partial_sell' AND terms.weight_e18 > 0
+      AND (held.asset IS NULL OR {sold} > held.value_e8)
     GROUP BY ALL
-),
-judged AS (
-    SELECT wanted.*, worth.value_e8, short.asset AS short_asset,
-        CASE
-            WHEN stopped IS NOT NULL THEN stopped
-            WHEN verb = 'both' THEN 'both_totals_rise'
-            WHEN verb = 'partial_sell' AND trader_id IS NULL THEN 'no_trader'
-            WHEN verb = 'enroll' AND NOT may_enroll THEN 'membership_not_managed'
-            WHEN verb = 'enroll' AND amount_minor < account_least_minor
-                THEN 'below_account_minimum'
-            WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'
-            WHEN short.asset IS NOT NULL THEN 'partial_sell_infeasible'
-        END AS reason
-    FROM wanted
-    LEFT JOIN worth USING (strategy, participant_code)
-    LEFT JOIN short USING (strategy, participant_code)
-    WHERE verb IS NOT NULL
 )
+SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
+    CASE WHEN verb = 'enroll' THEN flag END AS auto_rebalance,
+    trader_id, trader_updated_at, cohort, file, line,
+    worth.value_e8::DECIMAL(38,0) AS value_e8,
+    minor_e8, short.asset AS short_asset, flow_least_minor, account_least_minor,
+    stopped_detail,
+    CASE
+        WHEN stopped IS NOT NULL THEN stopped
+        WHEN verb = 'both' THEN 'both_totals_rise'
+        WHEN verb = 'partial_sell' AND trader_id IS NULL THEN 'no_trader'
+        WHEN verb IN ('liquidate', 'enroll') AND NOT manages_membership
+            THEN 'membership_not_managed'
+        WHEN verb = 'enroll' AND amount_minor < account_least_minor
+            THEN 'below_account_minimum'
+        WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'
+        WHEN short.asset IS NOT NULL THEN 'partial_sell_infeasible'
+    END AS held_back
+FROM wanted
+LEFT JOIN worth USING (strategy, participant_code)
+LEFT JOIN short USING (strategy, participant_code)
+WHERE verb IS NOT NULL
 """
 
 
@@ -117,21 +128,25 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
     never made bigger, netted or split to get round the minimum.
     """
     space = changes.rows.workspace
-    judged = _FLOWS.format(
-        changes=changes.rows,
-        targets=terms.targets,
-        terms=terms.terms,
-        holdings=live.holdings,
-        prices=terms.prices,
-        value=VALUE_E8,
+    judged = space.select(
+        "flows_judged",
+        _JUDGED_ROWS,
+        _FLOWS.format(
+            changes=changes.rows,
+            targets=terms.targets,
+            terms=terms.terms,
+            holdings=live.holdings,
+            prices=terms.prices,
+            value=VALUE_E8,
+            sold=share_sql("wanted.amount_minor * wanted.minor_e8"),
+        ),
     )
     sent = space.select(
         "flows",
         SENT_ROWS,
-        f"""{judged}
+        f"""
         SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
-            CASE WHEN verb = 'enroll' THEN flag END AS auto_rebalance,
-            trader_id, trader_updated_at,
+            auto_rebalance, trader_id, trader_updated_at,
             CASE verb
                 WHEN 'liquidate' THEN 'status is exited'
                 WHEN 'partial_sell' THEN 'withdrawn rose'
@@ -139,17 +154,17 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
                 ELSE 'not enrolled yet'
             END AS reason,
             cohort, file, line,
-            coalesce(amount_minor::HUGEINT * minor_e8, value_e8, 0)::DECIMAL(38,0) AS moved_e8,
-            value_e8::DECIMAL(38,0) AS value_e8
-        FROM judged WHERE reason IS NULL
+            coalesce(amount_minor * minor_e8, value_e8::HUGEINT, 0)::DECIMAL(38,0) AS moved_e8,
+            value_e8
+        FROM {judged} WHERE held_back IS NULL
         """,
     )
     blocked = space.select(
         "flows_blocked",
         BLOCKED_ROWS,
-        f"""{judged}
-        SELECT strategy, participant_code, reason,
-            CASE reason
+        f"""
+        SELECT strategy, participant_code, held_back AS reason,
+            CASE held_back
                 WHEN 'both_totals_rise' THEN 'contributed and withdrawn rise in one plan'
                 WHEN 'no_trader' THEN 'there is nothing to sell: not enrolled'
                 WHEN 'membership_not_managed' THEN 'the cohort does not manage membership'
@@ -163,7 +178,7 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
                 ELSE coalesce(stopped_detail, '')
             END AS detail,
             file, line
-        FROM judged WHERE reason IS NOT NULL
+        FROM {judged} WHERE held_back IS NOT NULL
         """,
     )
     return Flows(sent=sent, blocked=blocked)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from stratctl.core.money import format_amount, format_units, minor_digits
 from stratctl.core.plan import GuardFinding
 from stratctl.core.state import Verb
+from stratctl.plan.terms import share_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,13 +48,17 @@ def guard_findings(
     """Every measure above its limit, and the acknowledgements that cover some of them.
 
     An acknowledgement counts when it has not been used, has not expired on ``today`` (a date)
-    and its number is at least the measure.
+    and its number is at least the measure. Of several the first by id is used, so that the order
+    of files decides nothing.
     """
-    valid = [
-        acknowledgement
-        for acknowledgement in configuration.acknowledgements
-        if acknowledgement.id not in used and acknowledgement.expires >= today
-    ]
+    valid = sorted(
+        (
+            acknowledgement
+            for acknowledgement in configuration.acknowledgements
+            if acknowledgement.id not in used and acknowledgement.expires >= today
+        ),
+        key=lambda acknowledgement: acknowledgement.id,
+    )
     findings: list[GuardFinding] = []
     relied_on: dict[str, Acknowledgement] = {}
     for measure in measures:
@@ -130,9 +135,8 @@ def _cash_in(impacts: Sequence[Impact]) -> Iterator[Measure]:
 def _turnover(impacts: Sequence[Impact]) -> Iterator[Measure]:
     sold = dict(_per_currency(impacts, lambda i: i.turnover_minor))
     for currency, value_minor in _per_currency(impacts, lambda i: i.value_minor):
-        if value_minor:
-            share = Fraction(sold[currency], value_minor)
-            yield _share("turnover", share, f"one-way sells over managed value in {currency}")
+        share = _part_of(sold[currency], value_minor)
+        yield _share("turnover", share, f"one-way sells over managed value in {currency}")
 
 
 def _avoidable_sells(legs: Table, flows: Table, impacts: Sequence[Impact]) -> Iterator[Measure]:
@@ -145,8 +149,7 @@ def _avoidable_sells(legs: Table, flows: Table, impacts: Sequence[Impact]) -> It
     avoidable = legs.workspace.rows(
         f"""
         SELECT legs.strategy,
-            sum(least(greatest(0, -delta_e8),
-                flow.moved_e8::HUGEINT * weight_e18 // 1000000000000000000))::HUGEINT
+            sum(least(greatest(0, -delta_e8), {share_sql("flow.moved_e8::HUGEINT")}))::HUGEINT
         FROM {legs} AS legs
         JOIN {flows} AS flow USING (strategy, participant_code)
         WHERE flow.verb = 'top_up' GROUP BY ALL ORDER BY ALL
@@ -163,19 +166,25 @@ def _avoidable_sells(legs: Table, flows: Table, impacts: Sequence[Impact]) -> It
 
 
 def _partial_sell_share(flows: Table) -> Iterator[Measure]:
-    """The largest share of a participant's value that a partial sell takes: near all is an exit."""
+    """The largest share of a participant's value that a partial sell takes: near all is an exit.
+
+    Rounded up to 10⁻¹², which is finer than any limit can be written.
+    """
     largest = flows.workspace.rows(
         f"""
-        SELECT strategy, participant_code, moved_e8::HUGEINT, value_e8::HUGEINT
-        FROM {flows} WHERE verb = 'partial_sell' AND value_e8 > 0
+        SELECT strategy, participant_code,
+            CASE WHEN value_e8 > 0
+                 THEN (moved_e8::HUGEINT * 1000000000000 + value_e8::HUGEINT - 1)
+                      // value_e8::HUGEINT
+                 ELSE 1000000000000
+            END AS share_e12
+        FROM {flows} WHERE verb = 'partial_sell'
+        ORDER BY share_e12 DESC, strategy, participant_code LIMIT 1
         """
     )
-    if largest:
-        share, code, strategy = max(
-            (Fraction(moved, value), code, strategy) for strategy, code, moved, value in largest
-        )
+    for strategy, code, share_e12 in largest:
         subject = f"largest partial sell over the participant's value ({code} in {strategy})"
-        yield _share("partial_sell_share", share, subject)
+        yield _share("partial_sell_share", Fraction(share_e12, 10**12), subject)
 
 
 def _float(floats: Sequence[FloatNeed]) -> Iterator[Measure]:
@@ -203,6 +212,11 @@ def _covers(acknowledgement: Acknowledgement, measure: Measure) -> bool:
         rule == measure.rule and Fraction(number) >= Fraction(measure.text)
         for rule, number in acknowledgement.rules
     )
+
+
+def _part_of(part: int, whole: int) -> Fraction:
+    """A share; of a whole that no price tells, any part counts as all of it."""
+    return Fraction(part, whole) if whole else Fraction(1 if part else 0)
 
 
 def _count(rule: str, count: int, subject: str) -> Measure:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.plan import FloatNeed, Impact
 from stratctl.core.state import Verb
-from stratctl.plan.terms import VALUE_E8
+from stratctl.plan.terms import VALUE_E8, share_sql
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def impacts(
     legs: Table,
 ) -> tuple[Impact, ...]:
     """One per Strategy that has calls. Legs are rounded first and then added."""
-    values = _managed_values(changes, live, terms)
+    values = managed_values(changes, live, terms)
     movements = _movements(calls, rows)
     by_asset = _turnover_by_asset(changes, live, terms, calls, rows, legs)
     found = []
@@ -87,7 +87,7 @@ def _cash(calls: Sequence[Call], *verbs: Verb) -> int:
     return sum(call.amount_minor for call in calls if call.verb in verbs)
 
 
-def _managed_values(
+def managed_values(
     changes: Changes, live: Live, terms: Terms
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
     """Per Strategy: what its managed participants hold, and the assets without a price."""
@@ -168,7 +168,7 @@ def _turnover_by_asset(
         f"""
         WITH flows AS (
             SELECT share.strategy, share.verb, share.asset,
-                row.moved_e8::HUGEINT * weight_e18 // 1000000000000000000 AS size_e8
+                {share_sql("row.moved_e8::HUGEINT")} AS size_e8
             FROM {rows} AS row JOIN {weights} AS share USING (call)
             WHERE share.verb <> 'liquidate'
         ),

@@ -159,15 +159,16 @@ def _document_calls(change: StrategyChange) -> Iterator[Call]:
     desired, live = change.desired, change.live
     if desired.hold or (live and live.problem):
         return
+    # The metadata is canonical text already; reading it again could only lose digits.
     if live is None:
-        metadata = json.loads(desired.metadata_json or "{}")
-        body = {"quoted_currency": desired.quoted_currency, "metadata": metadata}
-        yield _document_call(change, Verb.CREATE, body)
+        metadata, currency = desired.metadata_json or "{}", json.dumps(desired.quoted_currency)
+        body_json = f'{{"metadata":{metadata},"quoted_currency":{currency}}}'
+        yield _document_call(change, Verb.CREATE, body_json)
     elif change.metadata_json is not None:
-        yield _document_call(change, Verb.METADATA, {"metadata": json.loads(change.metadata_json)})
+        yield _document_call(change, Verb.METADATA, f'{{"metadata":{change.metadata_json}}}')
 
 
-def _document_call(change: StrategyChange, verb: Verb, body: dict[str, object]) -> Call:
+def _document_call(change: StrategyChange, verb: Verb, body_json: str) -> Call:
     return Call(
         number=0,
         strategy=change.desired.name,
@@ -180,7 +181,7 @@ def _document_call(change: StrategyChange, verb: Verb, body: dict[str, object]) 
         rows=0,
         amount_minor=0,
         slot=None,
-        body_json=json.dumps(body, ensure_ascii=True, separators=(",", ":"), sort_keys=True),
+        body_json=body_json,
     )
 
 

@@ -17,7 +17,7 @@ from stratctl.core.errors import InputError
 from stratctl.core.plan import BLOCKED_ROWS, SATISFIED_ROWS
 from stratctl.core.tables import Table
 from stratctl.plan.flows import SENT_ROWS
-from stratctl.plan.terms import VALUE_E8
+from stratctl.plan.terms import VALUE_E8, share_sql
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
@@ -69,6 +69,18 @@ _PARTS_ROWS = {
     "value_e8": "HUGEINT",
 }
 
+_JUDGED_ROWS = {
+    **_CANDIDATE_ROWS,
+    "whole_e8": "HUGEINT",
+    "sold_e8": "HUGEINT",
+    "sizes_e8": "HUGEINT",
+    "foreign_asset": "VARCHAR",
+    "unpriced_asset": "VARCHAR",
+    "target_text": "VARCHAR",
+    "epoch": "INTEGER",
+    "verdict": "VARCHAR",
+}
+
 _CANDIDATES = """
 SELECT changes.strategy, changes.strategy_id, changes.participant_code, changes.target,
     changes.retarget,
@@ -104,11 +116,13 @@ paired AS (
         weight_e18, band_e18, minimum_e8
     FROM named FULL JOIN held USING (strategy, participant_code, asset)
 )
--- greatest() ignores NULL, and a value without a price must stay unknown.
+-- greatest() ignores NULL, and a value without a price must stay unknown. Only a named exit that
+-- is not held needs no price: it is worth nothing at any.
 SELECT paired.strategy, participant_code, target, paired.asset, weight_e18, band_e18, minimum_e8,
-    CASE WHEN price_e8 IS NOT NULL THEN greatest(
-        0, {value} + (flow_e8 * coalesce(weight_e18, 0)) // 1000000000000000000
-    ) END::HUGEINT AS value_e8
+    CASE
+        WHEN price_e8 IS NOT NULL THEN greatest(0, {value} + {moved})
+        WHEN weight_e18 = 0 AND quantity_e24 = 0 THEN 0
+    END::HUGEINT AS value_e8
 FROM paired
 LEFT JOIN {prices} AS price ON price.strategy = paired.strategy AND price.asset = paired.asset
 """
@@ -122,10 +136,10 @@ WITH whole AS (
 ),
 legs AS (
     SELECT strategy, participant_code,
-        abs(weight_e18 * whole_e8 // 1000000000000000000 - value_e8) AS size_e8,
-        greatest(0, value_e8 - weight_e18 * whole_e8 // 1000000000000000000) AS sold_e8,
-        band_e18 * whole_e8 // 1000000000000000000 AS band_e8,
-        minimum_e8
+        abs({wanted} - value_e8) AS size_e8,
+        greatest(0, value_e8 - {wanted}) AS sold_e8,
+        {band} AS band_e8,
+        greatest(minimum_e8, 1) AS minimum_e8
     FROM {parts} JOIN whole USING (strategy, participant_code)
     WHERE foreign_asset IS NULL AND unpriced_asset IS NULL
 ),
@@ -137,15 +151,14 @@ sized AS (
         sum(sold_e8)::HUGEINT AS sold_e8
     FROM legs GROUP BY ALL
 )
-SELECT candidate.*, whole.whole_e8, sized.sold_e8,
+SELECT candidate.*, whole.whole_e8, sized.sold_e8, sized.sizes_e8,
     whole.foreign_asset, whole.unpriced_asset, targets.target_text, targets.epoch,
     CASE
         WHEN whole.foreign_asset IS NOT NULL THEN 'foreign_asset'
         WHEN whole.unpriced_asset IS NOT NULL THEN 'no_price'
         WHEN NOT worth_sending THEN 'satisfied'
         WHEN retarget IN ('changed', 'epoch') THEN 'send'
-        WHEN breached OR sizes_e8 * 500000000000000000
-             > targets.portfolio_e18 * whole.whole_e8 THEN 'send'
+        WHEN breached OR sizes_e8 > {portfolio} THEN 'send'
         ELSE 'satisfied'
     END AS verdict
 FROM {candidates} AS candidate
@@ -167,18 +180,8 @@ def rebalance_rows(changes: Changes, live: Live, terms: Terms, flows: Table) -> 
         _CANDIDATE_ROWS,
         _CANDIDATES.format(changes=changes.rows, targets=terms.targets, flows=flows),
     )
-    parts = space.select(
-        "parts",
-        _PARTS_ROWS,
-        _PARTS.format(
-            candidates=candidates,
-            holdings=live.holdings,
-            terms=terms.terms,
-            prices=terms.prices,
-            value=VALUE_E8,
-        ),
-    )
-    judged = _JUDGED.format(parts=parts, candidates=candidates, targets=terms.targets)
+    parts = _parts(candidates, live, terms)
+    judged = _judged(candidates, parts, terms)
     sent = space.select(
         "rebalances",
         SENT_ROWS,
@@ -195,7 +198,7 @@ def rebalance_rows(changes: Changes, live: Live, terms: Terms, flows: Table) -> 
             change.cohort, change.file, change.line,
             judged.sold_e8::DECIMAL(38,0) AS moved_e8,
             judged.whole_e8::DECIMAL(38,0) AS value_e8
-        FROM ({judged}) AS judged
+        FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
         WHERE verdict = 'send'
         """,
@@ -209,15 +212,14 @@ def rebalance_rows(changes: Changes, live: Live, terms: Terms, flows: Table) -> 
             LEG_ROWS,
             f"""
             SELECT parts.strategy, participant_code, asset, weight_e18, parts.value_e8 AS held_e8,
-                weight_e18 * sent.value_e8::HUGEINT // 1000000000000000000 - parts.value_e8
-                    AS delta_e8
+                {share_sql("sent.value_e8::HUGEINT")} - parts.value_e8 AS delta_e8
             FROM {parts} AS parts JOIN {sent} AS sent USING (strategy, participant_code)
             """,
         ),
     )
 
 
-def _blocked(changes: Changes, judged: str) -> Table:
+def _blocked(changes: Changes, judged: Table) -> Table:
     """What stands in the way: an unnamed asset, a missing price, or a stop that was known before.
 
     Of rows that were stopped before, only those are listed that certainly wanted something.
@@ -233,29 +235,100 @@ def _blocked(changes: Changes, judged: str) -> Table:
                 ELSE 'no price for ' || unpriced_asset
             END AS detail,
             change.file, change.line
-        FROM ({judged}) AS judged
+        FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
         WHERE verdict IN ('foreign_asset', 'no_price')
         UNION ALL
         SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line
         FROM {changes.rows}
         WHERE stopped IS NOT NULL AND NOT leaving AND flow_in_minor = 0 AND flow_out_minor = 0
-          AND (retarget IN ('changed', 'epoch') OR flag_differs)
+          AND (retarget IN ('changed', 'epoch') OR flag_differs
+               OR forfeited_in_minor > 0 OR forfeited_out_minor > 0)
         """,
     )
 
 
-def _satisfied(changes: Changes, judged: str) -> Table:
+def _satisfied(changes: Changes, judged: Table) -> Table:
     """Holders of a changed target within the minimum leg. A flow in this plan leaves it open."""
     return changes.rows.workspace.select(
         "satisfied",
         SATISFIED_ROWS,
         f"""
         SELECT strategy, participant_code, target_text, epoch AS target_epoch
-        FROM ({judged}) AS judged
+        FROM {judged}
         WHERE verdict = 'satisfied' AND retarget <> 'watch' AND flow_e8 = 0
         ORDER BY ALL
         """,
+    )
+
+
+def drift_by_strategy(changes: Changes, live: Live, terms: Terms) -> dict[str, tuple[int, int]]:
+    """Per Strategy: managed Traders outside their bands, and the largest portfolio drift (10⁻¹⁸).
+
+    For people: everybody is measured, whatever triggers a rebalance of theirs.
+    """
+    space = changes.managed.workspace
+    names = space.table(
+        "strategy_ids",
+        {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
+        list(
+            zip(*[(c.desired.name, c.live.id) for c in changes.strategies if c.live], strict=True)
+        ),
+    )
+    candidates = space.select(
+        "holders",
+        _CANDIDATE_ROWS,
+        f"""
+        SELECT managed.strategy, names.strategy_id, managed.participant_code, managed.target,
+            'watch' AS retarget, 0::HUGEINT AS flow_e8
+        FROM {changes.managed} AS managed JOIN {names} AS names USING (strategy)
+        JOIN {live.rows} AS live USING (strategy_id, participant_code)
+        WHERE live.trader_id IS NOT NULL AND NOT managed.exited
+          AND NOT coalesce(live.exited, false)
+        """,
+    )
+    parts = _parts(candidates, live, terms)
+    judged = _judged(candidates, parts, terms)
+    return {
+        strategy: (outside, largest or 0)
+        for strategy, outside, largest in space.rows(
+            f"""
+            SELECT strategy, count(*) FILTER (verdict = 'send'),
+                max(CASE WHEN whole_e8 > 0
+                    THEN sizes_e8 * 500000000000000000 // whole_e8 END)::HUGEINT
+            FROM {judged} GROUP BY strategy ORDER BY ALL
+            """
+        )
+    }
+
+
+def _parts(candidates: Table, live: Live, terms: Terms) -> Table:
+    return candidates.workspace.select(
+        "parts",
+        _PARTS_ROWS,
+        _PARTS.format(
+            candidates=candidates,
+            holdings=live.holdings,
+            terms=terms.terms,
+            prices=terms.prices,
+            value=VALUE_E8,
+            moved=share_sql("flow_e8", "coalesce(weight_e18, 0)"),
+        ),
+    )
+
+
+def _judged(candidates: Table, parts: Table, terms: Terms) -> Table:
+    return candidates.workspace.select(
+        "judged",
+        _JUDGED_ROWS,
+        _JUDGED.format(
+            parts=parts,
+            candidates=candidates,
+            targets=terms.targets,
+            wanted=share_sql("whole_e8"),
+            band=share_sql("whole_e8", "band_e18"),
+            portfolio=share_sql("whole.whole_e8", "(2 * targets.portfolio_e18)"),
+        ),
     )
 
 
@@ -270,7 +343,7 @@ def refuse_dropped_assets(changes: Changes, live: Live) -> None:
         SELECT DISTINCT change.strategy, change.target, live.target_text
         FROM {changes.rows} AS change
         JOIN {live.rows} AS live USING (strategy_id, participant_code)
-        WHERE change.retarget = 'changed' ORDER BY ALL
+        WHERE change.retarget IS NOT NULL AND live.target_text IS NOT NULL ORDER BY ALL
         """
     )
     strategies = {change.desired.name: change.desired for change in changes.strategies}

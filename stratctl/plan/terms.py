@@ -29,6 +29,17 @@ if TYPE_CHECKING:
 VALUE_E8 = "((quantity_e24::HUGEINT // 1000000000000) * price_e8::HUGEINT) // 1000000000000"
 """SQL: the value of ``quantity_e24`` at ``price_e8``, in 10⁻⁸ of the currency."""
 
+
+def share_sql(amount: str, part_e18: str = "weight_e18") -> str:
+    """SQL: a part of an amount, cut towards zero, without the 128-bit product of the two.
+
+    Cutting twice equals cutting once (floor(floor(x) / n) = floor(x / n)), so the amount may be
+    as large as any that can be declared.
+    """
+    high, low = f"({amount}) // 1000000000", f"({amount}) % 1000000000"
+    return f"(({high} * {part_e18} + {low} * {part_e18} // 1000000000) // 1000000000)"
+
+
 TERM_ROWS = {
     "strategy": "VARCHAR",
     "target": "INTEGER",
@@ -73,6 +84,8 @@ class Terms:
         """Build the small tables; exact integer arithmetic throughout."""
         space = changes.rows.workspace
         named = [change.desired for change in changes.strategies]
+        shown = [(price.asset, price.currency) for price in live.prices]
+        assert len(shown) == len(set(shown)), "an asset has one price per currency"
         prices = [
             (strategy.name, price.asset, price.price_e8)
             for strategy in named
