@@ -1,0 +1,641 @@
+"""The kinds of documents: Project, Policy, Strategy, Cohort, Acknowledgement.
+
+Amounts, weights and fractions stay the exact text that was written. A rule that needs more than
+one document, a currency or arithmetic is not here but in ``resolve``, so that model and schema
+always give the same verdict.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from stratctl.core.settings import GUARD_RULES
+from stratctl.documents.grammar import (
+    PATH_SCHEMA,
+    AccountLabel,
+    Allocations,
+    Amount,
+    Assets,
+    Blend,
+    Count,
+    CurrencyCode,
+    Date,
+    Endpoint,
+    Flag,
+    FreeText,
+    Metadata,
+    Name,
+    Names,
+    ParticipantCode,
+    Path,
+    PlatformCode,
+    ProviderIds,
+    Ratio,
+    SettingKey,
+    SomeAssets,
+    SomeNames,
+    Version,
+    listed,
+)
+
+MANAGEABLE = ("membership", "funding", "allocations", "flags")
+WEIGHT_SOURCES = ("allocations", "equal_weight", "blend", "mirror")
+
+
+class Part(BaseModel):
+    """A closed mapping: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Document(Part):
+    """One YAML document; ``kind`` and ``version`` say how to read it."""
+
+    version: Version = Field(description="Version of this kind of document.", examples=[1])
+
+
+# --- Strategy --------------------------------------------------------------------------------
+
+
+class DriftBands(Part):
+    """Bands around the target weights. A breach is strictly above any of them."""
+
+    absolute: Ratio = Field(
+        default="0.05", description="Distance from a target weight, of the whole."
+    )
+    relative: Ratio = Field(
+        default="0.25", description="Distance from a target weight, of that weight."
+    )
+    portfolio: Ratio = Field(default="0.07", description="Half the sum of all distances.")
+
+
+class DriftOverrides(Part):
+    """Bands of one Strategy; what is not said here is as the policy has it."""
+
+    absolute: Ratio | None = Field(
+        default=None, description="Distance from a target weight, of the whole."
+    )
+    relative: Ratio | None = Field(
+        default=None, description="Distance from a target weight, of itself."
+    )
+    portfolio: Ratio | None = Field(default=None, description="Half the sum of all distances.")
+
+
+class PolicyOverrides(Part):
+    """What a Strategy may set otherwise than the policy."""
+
+    drift: DriftOverrides = Field(
+        default=DriftOverrides(), description="Drift bands of this Strategy."
+    )
+
+
+class Rebalance(Part):
+    """When this Strategy is rebalanced."""
+
+    on: Literal["change", "drift", "never"] = Field(
+        default="change",
+        description="change: when the target changes; drift: also when a band is breached; never.",
+    )
+    epoch: Count = Field(
+        default=0, description="Raise it to ask for one more rebalance of everybody."
+    )
+
+
+class Strategy(Document):
+    """A multi-asset basket: its currency, its target weights and when it is rebalanced."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": [source]} for source in WEIGHT_SOURCES],
+            "dependentSchemas": {"cap": {"not": {"required": ["allocations"]}}},
+            "examples": [
+                {
+                    "kind": "Strategy",
+                    "version": 1,
+                    "name": "blue-chip",
+                    "quoted_currency": "USD",
+                    "allocations": {"BTC": "0.50", "ETH": "0.30", "SOL": "0.20"},
+                }
+            ],
+        }
+    )
+
+    kind: Literal["Strategy"] = Field(description="What this document declares.")
+    name: Name = Field(description="The identity of the Strategy. It never changes.")
+    quoted_currency: CurrencyCode = Field(description="Currency in which its participants pay.")
+    metadata: Metadata | None = Field(
+        default=None,
+        description="Keys of the provider's metadata that are kept at these values. Others stay.",
+        examples=[{"platform_label": "Blue Chip Crypto"}],
+    )
+    allocations: Allocations | None = Field(
+        default=None,
+        description="Target weights per asset. They add up to exactly 1.",
+        examples=[{"BTC": "0.50", "ETH": "0.30", "SOL": "0.20"}],
+    )
+    equal_weight: SomeAssets | None = Field(
+        default=None,
+        description="Assets that all have the same weight.",
+        examples=[["BTC", "ETH", "SOL"]],
+    )
+    blend: Blend | None = Field(
+        default=None,
+        description="Other Strategies and the share of each. The shares add up to exactly 1.",
+        examples=[{"blue-chip": "0.6", "defi": "0.4"}],
+    )
+    mirror: Name | None = Field(
+        default=None, description="The Strategy whose weights this one takes."
+    )
+    cap: Ratio | None = Field(
+        default=None,
+        description="Largest weight of one asset; the rest is shared out in proportion. For "
+        "equal_weight, blend and mirror.",
+        examples=["0.25"],
+    )
+    exits: Assets = Field(
+        default=(),
+        description="Assets to sell in full. Leaving one out of the weights does not sell it.",
+    )
+    rebalance: Rebalance = Field(
+        default=Rebalance(), description="When participants are rebalanced."
+    )
+    policy: PolicyOverrides = Field(
+        default=PolicyOverrides(), description="What differs from the policy."
+    )
+    hold: Flag = Field(
+        default=False, description="Freeze it: nothing is planned for this Strategy."
+    )
+    environments: SomeNames | None = Field(
+        default=None, description="Where it exists; everywhere when not said."
+    )
+    previously: Names = Field(default=(), description="Earlier names of this Strategy.")
+    provider_ids: ProviderIds = Field(
+        default={},
+        description="Per environment, the provider's id of a Strategy that was made elsewhere.",
+    )
+
+    @model_validator(mode="after")
+    def _weights_in_one_way(self) -> Strategy:
+        given = [source for source in WEIGHT_SOURCES if getattr(self, source) is not None]
+        if len(given) != 1 or (self.cap is not None and self.allocations is not None):
+            raise ValueError("weights must be given in exactly one way")
+        return self
+
+    @property
+    def weight_source(self) -> str:
+        """Which of allocations, equal_weight, blend and mirror gives the weights."""
+        (source,) = (name for name in WEIGHT_SOURCES if getattr(self, name) is not None)
+        return source
+
+
+# --- Cohort ----------------------------------------------------------------------------------
+
+
+class Participant(Part):
+    """One member of a cohort, with its two totals over all time."""
+
+    participant_code: ParticipantCode = Field(description="The provider's code: A-Z and 0-9.")
+    contributed: Amount | None = Field(
+        default=None, description="All money ever paid in. It only rises; a rise is a top-up."
+    )
+    withdrawn: Amount | None = Field(
+        default=None,
+        description="All money ever taken out. It only rises; a rise is a partial sell.",
+    )
+    status: Literal["active", "exited"] | None = Field(
+        default=None, description="exited: sell everything this participant holds in the Strategy."
+    )
+    auto_rebalance: Flag | None = Field(
+        default=None, description="As the cohort has it when not said."
+    )
+
+
+class FundedParticipant(Part):
+    """One amount of a named contribution or payout."""
+
+    participant_code: ParticipantCode = Field(description="A member of the cohort.")
+    amount: Amount = Field(description="Added to the total, once.")
+
+
+class Funding(Part):
+    """A named contribution or payout: it adds to the totals and is never edited afterwards."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["file"]}, {"required": ["participants"]}]}
+    )
+
+    key: Name = Field(description="Unique for good; what was paid under it is never paid again.")
+    file: Path | None = Field(
+        default=None,
+        description="Table with participant_code and amount, relative to this file (csv, parquet).",
+    )
+    participants: tuple[FundedParticipant, ...] | None = Field(
+        default=None, min_length=1, description="Amounts inline."
+    )
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Funding:
+        if (self.file is None) == (self.participants is None):
+            raise ValueError("exactly one of file and participants")
+        return self
+
+
+class FileSource(Part):
+    """A table of members."""
+
+    file: Path = Field(description="Relative to this file (csv, parquet).")
+
+
+Source = Annotated[
+    Literal["live"] | FileSource,
+    WithJsonSchema(
+        {
+            "if": {"type": "object"},
+            "then": {
+                "type": "object",
+                "properties": {"file": PATH_SCHEMA},
+                "required": ["file"],
+                "additionalProperties": False,
+            },
+            "else": {"const": "live"},
+        }
+    ),
+]
+
+
+def _manages_together(manages: tuple[str, ...]) -> bool:
+    return bool(manages) and ("membership" in manages) == ("funding" in manages)
+
+
+_BOTH_OR_NEITHER: dict[str, Any] = {
+    "if": {"contains": {"enum": ["membership", "funding"]}},
+    "then": {"allOf": [{"contains": {"const": "membership"}}, {"contains": {"const": "funding"}}]},
+}
+_LIVE: dict[str, Any] = {"properties": {"source": {"const": "live"}}, "required": ["source"]}
+
+
+class Cohort(Document):
+    """A named set of participants of one Strategy."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["participants"]}, {"required": ["source"]}],
+            "dependentRequired": {"exits": ["allocations"]},
+            "if": _LIVE,
+            "then": {
+                "properties": {
+                    "manages": {"items": {"enum": ["allocations", "flags"]}},
+                    "participants": False,
+                    "funding": False,
+                    "payouts": False,
+                }
+            },
+            "examples": [
+                {
+                    "kind": "Cohort",
+                    "version": 1,
+                    "name": "founders",
+                    "strategy": "blue-chip",
+                    "participants": [{"participant_code": "CUST01", "contributed": "15000.00"}],
+                }
+            ],
+        }
+    )
+
+    kind: Literal["Cohort"] = Field(description="What this document declares.")
+    name: Name = Field(description="The identity of the cohort.")
+    strategy: Name = Field(description="Name of the Strategy that its members take part in.")
+    auto_rebalance: Flag | None = Field(
+        default=None,
+        description="The flag of members that do not say it themselves: true when not said. With "
+        "source: live, flags are left alone when not said.",
+    )
+    rebalance_opted_out: Flag = Field(
+        default=False, description="Also rebalance members whose auto_rebalance is false."
+    )
+    participants: tuple[Participant, ...] | None = Field(
+        default=None, min_length=1, description="Members inline."
+    )
+    source: Source | None = Field(
+        default=None,
+        description="A table of members, or live: the Traders that exist and that no other cohort "
+        "names.",
+        examples=["live", {"file": "cohorts/founders.parquet"}],
+    )
+    funding: tuple[Funding, ...] = Field(
+        default=(), description="Named contributions, added to totals."
+    )
+    payouts: tuple[Funding, ...] = Field(
+        default=(), description="Named withdrawals, added to totals."
+    )
+    manages: (
+        Annotated[
+            tuple[Literal["membership", "funding", "allocations", "flags"], ...],
+            WithJsonSchema(listed({"enum": list(MANAGEABLE)}, minItems=1) | _BOTH_OR_NEITHER),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="What is kept as declared; the rest is left to others. All four when not said. "
+        "membership and funding go together. With source: live only allocations and flags.",
+        examples=[["allocations"], ["membership", "funding", "allocations", "flags"]],
+    )
+    hold: Flag = Field(
+        default=False, description="Freeze it: nothing is planned for these members."
+    )
+    allocations: Allocations | None = Field(
+        default=None, description="Target weights of these members, instead of the Strategy's."
+    )
+    exits: Assets | None = Field(
+        default=None, description="Assets to sell in full, with allocations."
+    )
+    environments: SomeNames | None = Field(
+        default=None, description="Where it exists; everywhere when not said."
+    )
+    previously: Names = Field(default=(), description="Earlier names of this cohort.")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Cohort:
+        if self.participants is None and self.source is None:
+            raise ValueError("participants or source")
+        if self.exits is not None and self.allocations is None:
+            raise ValueError("exits need allocations")
+        if self.manages is not None and not (
+            _manages_together(self.manages) and len(set(self.manages)) == len(self.manages)
+        ):
+            raise ValueError("membership and funding go together")
+        if self.live:
+            written = self.model_fields_set
+            if written & {"participants", "funding", "payouts"}:
+                raise ValueError("source: live names nobody and funds nobody")
+            if {"membership", "funding"} & set(self.manages or ()):
+                raise ValueError("source: live manages allocations and flags only")
+        return self
+
+    @property
+    def live(self) -> bool:
+        """Whether it takes the Traders that exist instead of naming its members."""
+        return self.source == "live"
+
+    @property
+    def managed(self) -> tuple[str, ...]:
+        """What it manages, said or not."""
+        if self.manages is not None:
+            return self.manages
+        if self.live:
+            return ("allocations",) if self.auto_rebalance is None else ("allocations", "flags")
+        return MANAGEABLE
+
+
+# --- Policy ----------------------------------------------------------------------------------
+
+
+class Cooldown(Part):
+    """How long a participant is left alone after a rebalance. A changed target ignores it."""
+
+    hours: Count = Field(default=168, description="Hours since the last rebalance.")
+    bypass: Ratio = Field(
+        default="0.10", description="A drift above this is repaired all the same."
+    )
+
+
+class Minimums(Part):
+    """Amounts that are too small to be worth a trade."""
+
+    leg: dict[SettingKey, Amount] = Field(
+        default={"default": "5.00"},
+        description="Smallest leg worth sending, in the Strategy's currency: per asset, else "
+        "default (5.00).",
+        examples=[{"default": "5.00", "BTC": "1.00"}],
+    )
+    account: Amount = Field(default="25.00", description="Smallest value worth rebalancing.")
+
+
+class Prices(Part):
+    """How far prices are trusted."""
+
+    max_age_seconds: Count = Field(default=300, description="Older prices stop what needs them.")
+    max_move: Ratio = Field(default="0.03", description="Largest move since the plan was made.")
+    max_deviation: Ratio = Field(
+        default="0.05", description="Largest distance between the two sources."
+    )
+
+
+class Guards(Part):
+    """Limits that stop a plan when it measures strictly more."""
+
+    liquidations: Count = Field(default=0, description="Participants liquidated.")
+    asset_exits: Count = Field(default=0, description="Assets sold in full by name.")
+    removals: Count = Field(default=5, description="Participants that stand in no cohort any more.")
+    removals_share: Ratio = Field(
+        default="0.10", description="The same, as a share of the Strategy."
+    )
+    cash_in: Amount = Field(
+        default="100000.00", description="Enrolments and top-ups, per currency."
+    )
+    turnover: Ratio = Field(
+        default="0.20", description="One-way sells as a share of managed value."
+    )
+    avoidable_sells: Ratio = Field(
+        default="0.0025", description="Sells that a better plan would avoid."
+    )
+    partial_sell_share: Ratio = Field(
+        default="0.90", description="Share of a holding sold partially."
+    )
+
+
+class Calls(Part):
+    """The size of one request."""
+
+    participants: Annotated[int, Field(strict=True, ge=1, le=100_000)] = Field(
+        default=1000, description="Participants per request."
+    )
+
+
+class Windows(Part):
+    """When applying is allowed."""
+
+    allow: tuple[FreeText, ...] = Field(default=(), description="Only then.")
+    blackout: tuple[FreeText, ...] = Field(default=(), description="Never then.")
+
+
+class Rollout(Part):
+    """Reaching everybody in steps."""
+
+    stages: tuple[Ratio, ...] = Field(
+        default=("1.0",), min_length=1, description="Shares, rising to 1."
+    )
+
+
+class AssetRule(Part):
+    """Limits of one asset."""
+
+    cap: Ratio | None = Field(default=None, description="Largest weight.")
+    side: Literal["both", "buy", "sell", "freeze"] = Field(
+        default="both", description="What may be done."
+    )
+
+
+class Policy(Document):
+    """Limits and bands for everything that is planned. Every setting has a default."""
+
+    kind: Literal["Policy"] = Field(description="What this document declares.")
+    drift: DriftBands = Field(default=DriftBands(), description="Bands around target weights.")
+    destination: Literal["target", "edge"] = Field(
+        default="target",
+        description="Where a rebalance goes back to. Only target is supported yet.",
+    )
+    cash_flow: Literal["off", "shared"] = Field(
+        default="off", description="off: flows at target weights. Only off is supported yet."
+    )
+    cooldown: Cooldown = Field(default=Cooldown(), description="Rest after a rebalance.")
+    minimums: Minimums = Field(default=Minimums(), description="Amounts too small to trade.")
+    prices: Prices = Field(default=Prices(), description="Trust in prices.")
+    guards: Guards = Field(default=Guards(), description="Limits that stop a plan.")
+    calls: Calls = Field(default=Calls(), description="Size of requests.")
+    assets: dict[SettingKey, AssetRule] = Field(
+        default={}, description="Limits per asset. Not supported yet."
+    )
+    windows: Windows = Field(default=Windows(), description="When to apply. Not supported yet.")
+    rollout: Rollout = Field(
+        default=Rollout(), description="Steps. Only all at once is supported yet."
+    )
+    transition: Literal["immediate", "gradual"] = Field(
+        default="immediate", description="How targets change. Only immediate is supported yet."
+    )
+
+
+# --- Acknowledgement -------------------------------------------------------------------------
+
+
+class WidenedRules(Part):
+    """Guards of the policy, each with the number that it may reach this once."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    liquidations: Count | None = Field(default=None, description="Participants liquidated.")
+    asset_exits: Count | None = Field(default=None, description="Assets sold in full by name.")
+    removals: Count | None = Field(default=None, description="Participants that left all cohorts.")
+    removals_share: Ratio | None = Field(default=None, description="The same, as a share.")
+    cash_in: Amount | None = Field(
+        default=None, description="Enrolments and top-ups, per currency."
+    )
+    turnover: Ratio | None = Field(default=None, description="One-way sells as a share of value.")
+    avoidable_sells: Ratio | None = Field(
+        default=None, description="Sells a better plan would avoid."
+    )
+    partial_sell_share: Ratio | None = Field(default=None, description="Share of a holding sold.")
+    float: Amount | None = Field(default=None, description="What the funding account lacks.")
+
+    @model_validator(mode="after")
+    def _some(self) -> WidenedRules:
+        if not self.model_fields_set:
+            raise ValueError("name at least one rule")
+        return self
+
+    @property
+    def written(self) -> tuple[tuple[str, str], ...]:
+        """(rule, number as it was written), in the order of GUARD_RULES."""
+        numbers = ((rule, getattr(self, rule)) for rule in GUARD_RULES)
+        return tuple((rule, str(number)) for rule, number in numbers if number is not None)
+
+
+class Acknowledgement(Document):
+    """A reviewed widening of guards by a number. It is used up by the first call that needs it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "Acknowledgement",
+                    "version": 1,
+                    "name": "close-three-accounts",
+                    "rules": {"liquidations": 3},
+                    "reason": "three customers closed their accounts, ticket 4711",
+                    "expires": "2026-12-31",
+                }
+            ]
+        }
+    )
+
+    kind: Literal["Acknowledgement"] = Field(description="What this document declares.")
+    name: Name = Field(description="The identity of the acknowledgement.")
+    rules: WidenedRules = Field(
+        description="Guard -> the number it may reach.", examples=[{"liquidations": 3}]
+    )
+    reason: FreeText = Field(description="Why, for those who read the log later.")
+    expires: Date = Field(description="The last day on which it counts (UTC).")
+
+
+# --- Project ---------------------------------------------------------------------------------
+
+
+class FloatAccount(Part):
+    """The provider's account that pays for buys."""
+
+    owner: PlatformCode = Field(description="account_owner")
+    group: PlatformCode = Field(description="account_group")
+    label: AccountLabel = Field(default="general", description="account_label")
+
+
+class ProjectEnvironment(Part):
+    """One platform at the provider that this project is applied to."""
+
+    realm: Literal["prod", "prod-eu", "cert", "cert-eu", "sandbox"] = Field(
+        description="The provider's environment. It is fixed for good in the journal."
+    )
+    endpoint: Endpoint = Field(description="Base address, or sandbox for the one that is running.")
+    platform_code: PlatformCode = Field(description="Your platform's code.", examples=["PLAT01"])
+    funding_model: Literal["novated", "direct", "standard"] = Field(
+        description="Whose account pays for buys."
+    )
+    float_account: FloatAccount | None = Field(
+        default=None,
+        description="The account that pays; the documented one of the model when not said.",
+    )
+
+
+class GitJournal(Part):
+    """A journal on a Git branch."""
+
+    remote: FreeText = Field(default="origin", description="Name of the remote.")
+    branch: FreeText = Field(default="stratctl-journal", description="Name of the branch.")
+
+
+class Journal(Part):
+    """Where the record of what was sent is kept."""
+
+    directory: Path = Field(default=".stratctl/journal", description="Relative to the project.")
+    persistent: Flag = Field(
+        default=False, description="true: this directory survives, also where CI is set."
+    )
+    git: GitJournal | None = Field(default=None, description="On a Git branch. Not supported yet.")
+
+
+class Project(Document):
+    """The project file: environments, journal and policy."""
+
+    kind: Literal["Project"] = Field(description="What this document declares.")
+    environments: Annotated[dict[Name, ProjectEnvironment], Field(min_length=1)] = Field(
+        description="Name -> environment."
+    )
+    default_environment: Name | None = Field(
+        default=None, description="The one that is meant when none is named."
+    )
+    journal: Journal = Field(default=Journal(), description="Where the journal is kept.")
+    policy: Path = Field(default="policy.yaml", description="Path of the policy.")
+    generation: Count | None = Field(
+        default=None,
+        description="Outside Git: raise it with every change, so that no old copy can act.",
+    )
+
+
+KINDS: dict[str, type[Document]] = {
+    "Strategy": Strategy,
+    "Cohort": Cohort,
+    "Policy": Policy,
+    "Acknowledgement": Acknowledgement,
+    "Project": Project,
+}

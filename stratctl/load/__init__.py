@@ -1,0 +1,8 @@
+"""Reading a project: files -> documents and columns, exact, checked, each part with its place."""
+
+from __future__ import annotations
+
+from stratctl.load.files import find_root
+from stratctl.load.project import read_project
+
+__all__ = ["find_root", "read_project"]

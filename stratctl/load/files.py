@@ -1,0 +1,143 @@
+"""The project's folder: which files count, how each is opened, and what was in it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.errors import UsageError
+from stratctl.documents import problem
+
+PROJECT_FILE = "stratctl.yaml"
+STRATEGIES = "strategies"
+YAML_SUFFIXES = (".yaml", ".yml")
+
+_PLAIN_PATH = re.compile(r"[^\x00-\x1f\\:*?\[\]{}~%$|<>\"']+")
+"""No drive, URL, home, escape, variable or pattern: only the name of a file."""
+
+
+def find_root(start: Path) -> Path:
+    """The nearest folder at or above ``start`` that holds a project file. Raises UsageError."""
+    resolved = start.resolve()
+    for folder in (resolved, *resolved.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"there is no {PROJECT_FILE} in {resolved} or above it",
+        hint="stratctl init makes one",
+    )
+
+
+class Refused(Exception):
+    """A file that is not read, and why; it becomes a finding where the file was named."""
+
+    def __init__(self, code: str, detail: str, hint: str = "") -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.hint = hint
+
+    def at(self, span: Span) -> Diagnostic:
+        return problem(self.code, self.detail, span, self.hint)
+
+
+class Folder:
+    """The files under one project root. Each is read once; ``digests`` remembers what was in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.digests: dict[str, str] = {}
+
+    def documents(self) -> list[str]:
+        """Every YAML file under ``strategies/``, ascending; what begins with a dot is left out."""
+        found: list[str] = []
+        for folder, folders, files in os.walk(self.root / STRATEGIES):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            # A linked folder is not entered; it is listed, so that it is refused and not forgotten.
+            linked = [name for name in folders if (Path(folder) / name).is_symlink()]
+            within = PurePosixPath(Path(folder).relative_to(self.root).as_posix())
+            found.extend(
+                str(within / name)
+                for name in files
+                if name.endswith(YAML_SUFFIXES) and not name.startswith(".")
+            )
+            found.extend(str(within / name) for name in linked)
+        return sorted(found)
+
+    def named(self, path: str, by: str) -> str:
+        """The file that a document names, relative to the root. Raises Refused.
+
+        ``by`` is the file that names it: paths are relative to that.
+        """
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or not _PLAIN_PATH.fullmatch(path):
+            hint = "name a file under the project, relative to this file, with / between folders"
+            raise Refused("E_INCLUDE_OUTSIDE", f"{path!a} is not a plain relative path", hint)
+        steps: list[str] = []
+        for step in (*PurePosixPath(by).parent.parts, *pure.parts):
+            if step != "..":
+                steps.append(step)
+            elif steps:
+                steps.pop()
+            else:
+                raise Refused("E_INCLUDE_OUTSIDE", f"{path!a} climbs out of the project")
+        return "/".join(steps)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file. Raises Refused."""
+        with self._opened(name) as descriptor, os.fdopen(os.dup(descriptor), "rb") as stream:
+            data = stream.read()
+        self.digests[name] = hashlib.sha256(data).hexdigest()
+        return data
+
+    @contextmanager
+    def held(self, name: str) -> Iterator[Path]:
+        """A file that another reader opens by its path; Refused if it changes meanwhile."""
+        with self._opened(name) as descriptor:
+            before = os.fstat(descriptor)
+            with os.fdopen(os.dup(descriptor), "rb") as stream:
+                self.digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+            path = self._real(name)
+            yield path
+            if _identity(path.stat()) != _identity(before):
+                hint = "run again when nobody writes to it"
+                raise Refused("E_FILE_CHANGED", f"{name} is not what it was a moment ago", hint)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[int]:
+        try:
+            # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+            descriptor = os.open(self._real(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError as error:
+            raise Refused("E_FILE_MISSING", f"there is no {name}") from error
+        except OSError as error:
+            raise Refused("E_INCLUDE_NOT_REGULAR", f"{name}: {error.strerror}") from error
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Refused("E_INCLUDE_NOT_REGULAR", f"{name} is not a regular file")
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    def _real(self, name: str) -> Path:
+        """Where a name leads when every link is followed; never out of the project."""
+        try:
+            real = (self.root / name).resolve()
+        except (RuntimeError, OSError) as error:
+            raise Refused(
+                "E_INCLUDE_NOT_REGULAR", f"{name} is a link that leads nowhere"
+            ) from error
+        if not real.is_relative_to(self.root):
+            hint = "copy the file into the project"
+            raise Refused("E_INCLUDE_OUTSIDE", f"{name} is a link that leaves the project", hint)
+        return real
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)

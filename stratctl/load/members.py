@@ -1,0 +1,56 @@
+"""Members that stand inside a document: lists of mappings -> columns.
+
+Ten thousand of them are fine, so they are not validated one keyword at a time: a row that plainly
+keeps to the schema goes straight into columns, and only the others are looked at closely.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from stratctl.core.tables import Workspace
+from stratctl.documents import Entries, Items, Node
+from stratctl.documents.grammar import AMOUNT, PARTICIPANT_CODE, source_text
+from stratctl.load.tables import Sheet
+
+_CODE = re.compile(PARTICIPANT_CODE, re.ASCII)
+_AMOUNT = re.compile(AMOUNT, re.ASCII)
+_STATUS = frozenset({"active", "exited"})
+
+
+def suspicious(rows: Items, sheet: Sheet) -> list[int]:
+    """Places of the rows that do not plainly keep to the schema."""
+    return [place for place, row in enumerate(rows) if not _plain(row, sheet)]
+
+
+def to_entries(rows: Items, file: str, sheet: Sheet, workspace: Workspace) -> Entries:
+    """Rows that keep to the schema, as columns."""
+    columns: list[Iterable[Any]] = [
+        [
+            source_text(row.get(column)) if column != "auto_rebalance" else row.get(column)
+            for row in rows
+        ]
+        for column in sheet.columns
+    ]
+    columns.append([line for line, _ in rows.places])
+    table = workspace.table("inline", sheet.schema, [list(column) for column in columns])
+    return Entries(file, True, table)
+
+
+def _plain(row: Any, sheet: Sheet) -> bool:
+    if type(row) is not Node or any(name not in row for name in sheet.required):
+        return False
+    return all(name in sheet.schema and _fits(name, value) for name, value in row.items())
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "participant_code":
+        return type(value) is str and _CODE.fullmatch(value) is not None
+    if name == "status":
+        return type(value) is str and value in _STATUS
+    if name == "auto_rebalance":
+        return type(value) is bool
+    text = source_text(value)
+    return type(text) is str and _AMOUNT.fullmatch(text) is not None

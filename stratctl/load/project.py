@@ -1,0 +1,260 @@
+"""One project folder -> Documents. What is wrong is collected, so that it is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from stratctl.core.diagnostic import Diagnostic, Span, in_reading_order
+from stratctl.core.errors import InputError, UsageError
+from stratctl.core.tables import Workspace
+from stratctl.documents import (
+    KINDS,
+    Acknowledgement,
+    Cohort,
+    Document,
+    Documents,
+    Entries,
+    Items,
+    Members,
+    Node,
+    Places,
+    Policy,
+    Project,
+    Read,
+    Strategy,
+    problem,
+)
+from stratctl.load import tables
+from stratctl.load.check import check, nearest
+from stratctl.load.files import PROJECT_FILE, STRATEGIES, Folder, Refused
+from stratctl.load.members import suspicious, to_entries
+from stratctl.load.yaml import read_yaml
+
+Kind = TypeVar("Kind", bound=Document)
+
+
+def read_project(
+    root: Path,
+    environment: str | None,
+    workspace: Workspace,
+    *,
+    every_environment: bool = False,
+) -> Documents:
+    """Read everything that a project says for one environment.
+
+    ``environment`` None means the project's ``default_environment``, or its only one. Tables of
+    cohorts that are not in the environment are read only with ``every_environment``.
+
+    Raises InputError when the project file itself cannot be used, and UsageError when the
+    environment is unknown or not said. Every other finding is in ``Documents.problems``.
+    """
+    reader = _Reader(Folder(root), workspace)
+    project = reader.only(PROJECT_FILE, Project)
+    if project is None:
+        raise InputError(in_reading_order(reader.problems))
+    chosen = _choose(project.document, environment)
+    policy = reader.policy(project)
+    shared = list(reader.folder.documents())
+    if not shared:
+        hint = f"declare a Strategy in {STRATEGIES}/"
+        reader.problems.append(
+            problem("E_EMPTY_CONFIG", f"no document under {STRATEGIES}/", Span(PROJECT_FILE), hint)
+        )
+    read = [found for name in shared for found in reader.documents(name) if name != policy[0]]
+    wanted = None if every_environment else chosen
+    shared_files = tuple(sorted(reader.folder.digests))
+    members = tuple(reader.members(cohort, wanted) for cohort in _of(read, Cohort))
+    return Documents(
+        environment=chosen,
+        project=project,
+        policy=policy[1],
+        strategies=tuple(_of(read, Strategy)),
+        cohorts=members,
+        acknowledgements=tuple(_of(read, Acknowledgement)),
+        digests=dict(reader.folder.digests),
+        shared_files=shared_files,
+        problems=in_reading_order(reader.problems),
+        broken=None if reader.nameless else frozenset(reader.broken),
+        lines=reader.lines,
+    )
+
+
+def _choose(project: Project, environment: str | None) -> str:
+    known = sorted(project.environments)
+    chosen = environment or project.default_environment or (known[0] if len(known) == 1 else None)
+    if chosen is None:
+        raise UsageError(
+            f"the project has several environments: {', '.join(known)}",
+            hint="name one with --env, or set default_environment in stratctl.yaml",
+        )
+    if chosen not in known:
+        raise UsageError(f"there is no environment {chosen!r}", hint=nearest(chosen, known))
+    return chosen
+
+
+def _of(read: list[Read[Any]], kind: type[Kind]) -> list[Read[Kind]]:
+    return [cast("Read[Kind]", found) for found in read if isinstance(found.document, kind)]
+
+
+@dataclass
+class _Reader:
+    folder: Folder
+    workspace: Workspace
+    problems: list[Diagnostic] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    nameless: bool = False
+    """Some document could not be read as far as its name."""
+    lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def only(self, name: str, kind: type[Kind], named_at: Span | None = None) -> Read[Kind] | None:
+        """A file that holds one document of one kind."""
+        found = list(self.documents(name, (kind.__name__,), named_at))
+        for second in found[1:]:
+            detail = f"{name} holds one {kind.__name__} only"
+            self.problems.append(problem("E_KIND_MISPLACED", detail, second.span))
+        return cast("Read[Kind]", found[0]) if found else None
+
+    def policy(self, project: Read[Project]) -> tuple[str, Read[Policy] | None]:
+        """The policy's file and what it says."""
+        named_at = project.places.value("policy")
+        try:
+            name = self.folder.named(project.document.policy, PROJECT_FILE)
+        except Refused as refused:
+            self.problems.append(refused.at(named_at))
+            return "", None
+        return name, self.only(name, Policy, named_at)
+
+    def documents(
+        self,
+        name: str,
+        kinds: tuple[str, ...] = ("Strategy", "Cohort", "Acknowledgement"),
+        named_at: Span | None = None,
+    ) -> Iterator[Read[Document]]:
+        """The documents of a file that keep to their schemas; the others become findings."""
+        try:
+            reading = read_yaml(self.folder.read(name), name)
+        except Refused as refused:
+            self.problems.append(refused.at(named_at or Span(name)))
+            self.nameless = True
+            return
+        self.lines[name] = reading.lines
+        self.problems.extend(reading.problems)
+        self.nameless |= not reading.complete
+        for root in reading.documents:
+            read = self._document(root, Places(name, root), kinds)
+            if read is not None:
+                yield read
+            elif isinstance(declared := root.get("name"), str):
+                self.broken.add(declared)
+            else:
+                self.nameless = True
+
+    def _document(
+        self, root: Node, places: Places, kinds: tuple[str, ...]
+    ) -> Read[Document] | None:
+        kind = root.get("kind")
+        if not isinstance(kind, str) or kind not in KINDS:
+            said = f"kind is {kind!a}" if "kind" in root else "there is no kind"
+            hint = nearest(str(kind or ""), list(kinds))
+            self.problems.append(problem("E_KIND", said, places.value("kind"), hint))
+            return None
+        if kind not in kinds:
+            detail = f"{places.file} holds {' and '.join(kinds)}, not {kind}"
+            self.problems.append(problem("E_KIND_MISPLACED", detail, places.value("kind")))
+            return None
+        thin = _thinned(root)
+        document, problems = check(kind, thin, Places(places.file, thin))
+        self.problems.extend(problems)
+        return None if document is None else Read(document, places)
+
+    # --- cohorts -----------------------------------------------------------------------------
+
+    def members(self, cohort: Read[Cohort], environment: str | None) -> Members:
+        """A cohort with its rows; without them when it is not in the environment."""
+        document, places = cohort.document, cohort.places
+        wanted = document.environments is None or environment is None
+        if not wanted and environment not in (document.environments or ()):
+            return Members(cohort, (), (), (), (), complete=True)
+        before = len(self.problems)
+        files: list[str] = []
+        entries: list[Entries] = []
+        if isinstance(rows := places.root.get("participants"), Items):
+            entries.append(to_entries(rows, places.file, tables.MEMBERS, self.workspace))
+        if document.source is not None and document.source != "live":
+            span = places.value("source", "file")
+            found = self._table(document.source.file, places.file, span, tables.MEMBERS, files)
+            entries.extend(found)
+        funding = self._funding(cohort, "funding", files)
+        payouts = self._funding(cohort, "payouts", files)
+        complete = len(self.problems) == before
+        return Members(cohort, tuple(entries), funding, payouts, tuple(files), complete)
+
+    def _funding(
+        self, cohort: Read[Cohort], label: str, files: list[str]
+    ) -> tuple[tuple[int, Entries], ...]:
+        places = cohort.places
+        made: list[tuple[int, Entries]] = []
+        for index, entry in enumerate(getattr(cohort.document, label)):
+            if entry.file is None:
+                rows = places.root[label][index]["participants"]
+                found = [to_entries(rows, places.file, tables.AMOUNTS, self.workspace)]
+            else:
+                span = places.value(label, index, "file")
+                found = self._table(entry.file, places.file, span, tables.AMOUNTS, files)
+            made.extend((index, entries) for entries in found)
+        return tuple(made)
+
+    def _table(
+        self, path: str, by: str, span: Span, sheet: tables.Sheet, files: list[str]
+    ) -> list[Entries]:
+        try:
+            name = self.folder.named(path, by)
+        except Refused as refused:
+            self.problems.append(refused.at(span))
+            return []
+        entries, problems, lines = tables.read_table(self.folder, name, sheet, self.workspace, span)
+        self.problems.extend(problems)
+        files.append(name)
+        if lines:
+            self.lines[name] = lines
+        return [] if entries is None else [entries]
+
+
+def _thinned(root: Node) -> Node:
+    """The document with its long lists cut down to the rows that need a close look, or one.
+
+    The rows that are left keep their places.
+    """
+    thin = _with_fewer(root, tables.MEMBERS)
+    for label in ("funding", "payouts"):
+        if isinstance(entries := root.get(label), Items):
+            fewer = Items(entries.place)
+            fewer.places = entries.places
+            fewer.extend(
+                _with_fewer(entry, tables.AMOUNTS) if isinstance(entry, Node) else entry
+                for entry in entries
+            )
+            thin = _replaced(thin, label, fewer)
+    return thin
+
+
+def _with_fewer(root: Node, sheet: tables.Sheet) -> Node:
+    rows = root.get("participants")
+    if not isinstance(rows, Items) or len(rows) < 2:
+        return root
+    keep = suspicious(rows, sheet) or [0]
+    fewer = Items(rows.place)
+    fewer.extend(rows[place] for place in keep)
+    fewer.places = [rows.places[place] for place in keep]
+    return _replaced(root, "participants", fewer)
+
+
+def _replaced(root: Node, key: str, value: Items) -> Node:
+    copy = Node(root.place)
+    copy.update(root)
+    copy.key_places, copy.value_places = root.key_places, root.value_places
+    copy[key] = value
+    return copy

@@ -1,0 +1,54 @@
+"""Documents -> the desired state of one environment: defaults, references, weights, totals.
+
+Pure: tables in, tables out. Every finding is collected and raised together with those of reading.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from stratctl.core.diagnostic import Diagnostic, Severity, in_reading_order
+from stratctl.core.errors import InputError
+from stratctl.core.settings import Configuration
+from stratctl.core.state import Desired
+from stratctl.core.tables import Workspace
+from stratctl.documents import Documents
+from stratctl.resolve.names import check_names, within
+from stratctl.resolve.rows import resolve_rows
+from stratctl.resolve.settings import acknowledgements, environment_of, policy_of
+from stratctl.resolve.strategies import resolve_strategies
+from stratctl.resolve.weights import resolve_weights
+
+__all__ = ["resolve"]
+
+
+def resolve(documents: Documents, environment: str | None, workspace: Workspace) -> Configuration:
+    """What the project's files say for one environment; None is the one that was chosen.
+
+    Raises InputError with every problem of reading and of meaning, in reading order.
+    """
+    chosen = environment or documents.environment
+    problems: list[Diagnostic] = list(documents.problems)
+    strategies = within(documents.strategies, chosen)
+    cohorts = [members for members in documents.cohorts if within((members.read,), chosen)]
+    check_names(documents, strategies, cohorts, chosen, problems)
+    weights = resolve_weights(strategies, documents, problems)
+    settings = environment_of(documents.project, chosen, problems)
+    policy = policy_of(documents.policy, problems)
+    declared = resolve_strategies(strategies, cohorts, weights, policy, chosen, problems)
+    rows = resolve_rows(declared, strategies, workspace, problems)
+    accepted = acknowledgements(within(documents.acknowledgements, chosen))
+    if any(found.severity is Severity.ERROR for found in problems):
+        raise InputError(in_reading_order(problems))
+    files = {*documents.shared_files, *(file for members in cohorts for file in members.files)}
+    digest = _digest((name, documents.digests[name]) for name in sorted(files))
+    desired = Desired(declared.strategies, rows, digest, in_reading_order(problems))
+    return Configuration(settings, policy, desired, accepted)
+
+
+def _digest(files: Iterable[tuple[str, str]]) -> str:
+    hasher = hashlib.sha256()
+    for name, content in files:
+        hasher.update(f"{len(name)} {name} {content}\n".encode())
+    return hasher.hexdigest()

@@ -1,0 +1,354 @@
+"""Participants: the rows of every source -> one table of totals, in SQL beside its meaning.
+
+The checks run over columns; a finding fetches the rows that it names, and never more than 100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.money import minor_digits
+from stratctl.core.state import DESIRED_ROWS
+from stratctl.core.tables import Schema, Table, Workspace
+from stratctl.documents import MANAGEABLE, Entries, Read, Strategy, problem
+from stratctl.resolve.strategies import CohortPlan, Declared
+
+SHOWN_MAX = 100
+AMOUNT_MAX_MINOR = 10**17 - 1
+"""15 digits before the point, as one amount may have."""
+
+SOURCES = {
+    "source": "INTEGER",
+    "cohort_id": "INTEGER",
+    "entry": "VARCHAR",
+    "sign": "INTEGER",
+    "file": "VARCHAR",
+    "has_lines": "BOOLEAN",
+}
+"""Where rows came from. ``entry`` is a funding key; ``sign`` is 1 for money in, -1 for out."""
+
+COHORTS = {
+    "cohort_id": "INTEGER",
+    "strategy": "VARCHAR",
+    "cohort": "VARCHAR",
+    "digits": "INTEGER",
+    "unit": "BIGINT",
+    "flag": "BOOLEAN",
+    "overrides_flag": "BOOLEAN",
+    "target": "INTEGER",
+    "membership": "BOOLEAN",
+    "funding": "BOOLEAN",
+    "allocations": "BOOLEAN",
+    "flags": "BOOLEAN",
+    "held": "BOOLEAN",
+    "complete": "BOOLEAN",
+}
+
+MEMBER_ROWS = {
+    "source": "INTEGER",
+    "participant_code": "VARCHAR",
+    "contributed": "VARCHAR",
+    "withdrawn": "VARCHAR",
+    "status": "VARCHAR",
+    "auto_rebalance": "BOOLEAN",
+    "line": "INTEGER",
+}
+
+AMOUNT_ROWS = {
+    "source": "INTEGER",
+    "participant_code": "VARCHAR",
+    "amount": "VARCHAR",
+    "line": "INTEGER",
+}
+
+
+def resolve_rows(
+    declared: Declared,
+    strategies: Sequence[Read[Strategy]],
+    workspace: Workspace,
+    problems: list[Diagnostic],
+) -> Table:
+    """DESIRED_ROWS; empty when the rows have problems, which are appended."""
+    currencies = {read.document.name: read.document.quoted_currency for read in strategies}
+    book = _Book.of(declared.cohorts, currencies, workspace)
+    before = len(problems)
+    for check in (_scales, _repeats, _repeated_amounts, _strangers, _unmanaged):
+        problems.extend(check(book))
+    if len(problems) > before:
+        return workspace.table("desired", DESIRED_ROWS)
+    totals = _totals(book)
+    problems.extend(_not_positive(book, totals))
+    problems.extend(_too_large(book, totals))
+    if len(problems) > before:
+        return workspace.table("desired", DESIRED_ROWS)
+    return _desired(book, totals)
+
+
+@dataclass(frozen=True)
+class _Book:
+    """Everything that cohorts list, and where it stands."""
+
+    workspace: Workspace
+    sources: tuple[Entries, ...]
+    cohorts: Table
+    places: Table
+    """SOURCES"""
+    members: Table
+    """MEMBER_ROWS"""
+    amounts: Table
+    """AMOUNT_ROWS"""
+
+    @staticmethod
+    def of(
+        plans: Sequence[CohortPlan], currencies: Mapping[str, str], workspace: Workspace
+    ) -> _Book:
+        sources: list[Entries] = []
+        places: list[tuple[int, int, str | None, int, str, bool]] = []
+        listed: list[str] = []
+        funded: list[str] = []
+
+        def add(
+            cohort: int, entry: str | None, sign: int, entries: Entries, into: list[str]
+        ) -> None:
+            source = len(sources)
+            places.append((source, cohort, entry, sign, entries.file, entries.has_lines))
+            sources.append(entries)
+            into.append(f"SELECT {source} AS source, * FROM {entries.rows}")
+
+        for cohort, plan in enumerate(plans):
+            written = plan.members.read.document
+            for entries in plan.members.entries:
+                add(cohort, None, 0, entries, listed)
+            for index, entries in plan.members.funding:
+                add(cohort, written.funding[index].key, 1, entries, funded)
+            for index, entries in plan.members.payouts:
+                add(cohort, written.payouts[index].key, -1, entries, funded)
+        cohorts = [_cohort_row(number, plan, currencies) for number, plan in enumerate(plans)]
+        return _Book(
+            workspace,
+            tuple(sources),
+            workspace.table("cohorts", COHORTS, list(zip(*cohorts, strict=True))),
+            workspace.table("sources", SOURCES, list(zip(*places, strict=True))),
+            _union(workspace, "members", MEMBER_ROWS, listed),
+            _union(workspace, "amounts", AMOUNT_ROWS, funded),
+        )
+
+    def findings(self, code: str, sql: str, hint: str) -> list[Diagnostic]:
+        """One finding per row (source, line, detail) of a query, and how many more there are."""
+        (count,) = self.workspace.one(f"SELECT count(*) FROM ({sql})")
+        rows = self.workspace.rows(
+            f"SELECT q.source, q.line, q.detail FROM ({sql}) q "
+            f"JOIN {self.places} p ON p.source = q.source "
+            f"ORDER BY p.file, q.line, q.detail LIMIT {SHOWN_MAX}"
+        )
+        found = []
+        for source, line, detail in rows:
+            entries = self.sources[source]
+            said = detail if entries.has_lines else f"{detail}, {entries.where(line)}"
+            found.append(problem(code, said, entries.span(line), hint))
+        if count > SHOWN_MAX:
+            last = found[-1]
+            more = f"{last.detail}; {count - SHOWN_MAX:,} more rows are like these"
+            found[-1] = problem(code, more, last.span, hint)
+        return found
+
+
+def _cohort_row(number: int, plan: CohortPlan, currencies: Mapping[str, str]) -> tuple[Any, ...]:
+    written = plan.members.read.document
+    digits = minor_digits(currencies[written.strategy])
+    flag = True if written.auto_rebalance is None else written.auto_rebalance
+    managed = [part in written.managed for part in MANAGEABLE]
+    return (
+        *(number, written.strategy, written.name, digits, 10**digits),
+        *(flag, written.rebalance_opted_out, plan.target),
+        *managed,
+        *(plan.held, plan.members.complete),
+    )
+
+
+def _union(workspace: Workspace, name: str, schema: Schema, parts: Sequence[str]) -> Table:
+    if not parts:
+        return workspace.table(name, schema)
+    return workspace.select(name, schema, " UNION ALL ".join(parts))
+
+
+# --- checks ----------------------------------------------------------------------------------
+
+
+def _scales(book: _Book) -> list[Diagnostic]:
+    """Amounts with more decimals than the currency has; trailing zeros are none."""
+    columns = (
+        (book.members, "contributed"),
+        (book.members, "withdrawn"),
+        (book.amounts, "amount"),
+    )
+    sql = " UNION ALL ".join(
+        f"SELECT r.source, r.line, '{column} ' || r.{column} || ' has more than ' "
+        f"|| c.digits || ' decimals' AS detail FROM {table} r {_with_cohort(book)} "
+        f"WHERE length(rtrim(split_part(r.{column}, '.', 2), '0')) > c.digits"
+        for table, column in columns
+    )
+    return book.findings("E_AMOUNT_SCALE", sql, "round it yourself: nothing is rounded here")
+
+
+def _repeats(book: _Book) -> list[Diagnostic]:
+    """A participant that two rows of one Strategy name: each but the first is a finding."""
+    sql = f"""
+        SELECT source, line, participant_code || ' of ' || strategy || ' is also '
+            || CASE WHEN other_has_lines THEN 'at ' || other_file || ':' || other_line
+               ELSE 'in row ' || other_line || ' of ' || other_file END AS detail
+        FROM (
+            SELECT r.source, r.line, r.participant_code, c.strategy,
+                row_number() OVER place AS nth,
+                first_value(p.file) OVER place AS other_file,
+                first_value(p.has_lines) OVER place AS other_has_lines,
+                first_value(r.line) OVER place AS other_line
+            FROM {book.members} r {_with_cohort(book)}
+            WHERE (c.strategy, r.participant_code) IN (
+                SELECT (c.strategy, r.participant_code) FROM {book.members} r {_with_cohort(book)}
+                GROUP BY c.strategy, r.participant_code HAVING count(*) > 1)
+            WINDOW place AS (
+                PARTITION BY c.strategy, r.participant_code ORDER BY p.file, r.line, r.source)
+        ) WHERE nth > 1"""
+    return book.findings("E_DUP_PARTICIPANT", sql, "one row per participant and Strategy")
+
+
+def _repeated_amounts(book: _Book) -> list[Diagnostic]:
+    """A participant that stands twice under one funding key."""
+    sql = f"""
+        SELECT source, line, participant_code || ' is also in line ' || first_line
+            || ' under the key ' || entry AS detail
+        FROM (
+            SELECT r.source, r.line, r.participant_code, p.entry,
+                min(r.line) OVER (PARTITION BY r.source, r.participant_code) AS first_line
+            FROM {book.amounts} r JOIN {book.places} p ON p.source = r.source
+        ) WHERE line > first_line"""
+    return book.findings("E_DUP_PARTICIPANT", sql, "add the amounts up in one row")
+
+
+def _strangers(book: _Book) -> list[Diagnostic]:
+    """Money for somebody who is not in the cohort; nothing is said of cohorts read in part."""
+    sql = f"""
+        SELECT r.source, r.line, r.participant_code || ' is not in ' || c.cohort AS detail
+        FROM {book.amounts} r {_with_cohort(book)}
+        WHERE c.complete AND NOT EXISTS (
+            SELECT 1 FROM {book.members} m JOIN {book.places} mp ON mp.source = m.source
+            WHERE mp.cohort_id = p.cohort_id AND m.participant_code = r.participant_code)"""
+    return book.findings("E_UNKNOWN_PARTICIPANT", sql, "add the participant to the cohort first")
+
+
+def _unmanaged(book: _Book) -> list[Diagnostic]:
+    """What a row says about something that its cohort does not manage would never come true."""
+    said = (
+        ("contributed", "r.contributed IS NOT NULL", "funding"),
+        ("withdrawn", "r.withdrawn IS NOT NULL", "funding"),
+        ("status exited", "r.status = 'exited'", "membership"),
+        ("auto_rebalance", "r.auto_rebalance IS NOT NULL", "flags"),
+    )
+    sql = " UNION ALL ".join(
+        f"SELECT r.source, r.line, r.participant_code || ' has {what}, but ' || c.cohort "
+        f"|| ' does not manage {part}' AS detail FROM {book.members} r {_with_cohort(book)} "
+        f"WHERE {condition} AND NOT c.{part}"
+        for what, condition, part in said
+    )
+    return book.findings("E_MANAGES", sql, "delete it here, or let the cohort manage it")
+
+
+def _not_positive(book: _Book, totals: Table) -> list[Diagnostic]:
+    sql = f"""
+        SELECT t.source, t.line, t.participant_code || ' has contributed nothing' AS detail
+        FROM {totals} t JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
+        WHERE c.funding AND t.contributed_minor = 0
+        UNION ALL
+        SELECT r.source, r.line, 'amount ' || r.amount AS detail FROM {book.amounts} r
+        WHERE NOT regexp_matches(r.amount, '[1-9]')"""
+    hint = "say what was paid in; to leave somebody out, leave the row out"
+    return book.findings("E_AMOUNT_NOT_POSITIVE", sql, hint)
+
+
+def _too_large(book: _Book, totals: Table) -> list[Diagnostic]:
+    sql = f"""
+        SELECT t.source, t.line, 'the total of ' || t.participant_code
+            || ' has more than 15 digits before the point' AS detail
+        FROM {totals} t
+        WHERE greatest(t.contributed_minor, t.withdrawn_minor) > {AMOUNT_MAX_MINOR}"""
+    return book.findings("E_AMOUNT_SIZE", sql, "check the amounts")
+
+
+# --- totals ----------------------------------------------------------------------------------
+
+TOTALS = {
+    "source": "INTEGER",
+    "cohort_id": "INTEGER",
+    "participant_code": "VARCHAR",
+    "contributed_minor": "HUGEINT",
+    "withdrawn_minor": "HUGEINT",
+    "exited": "BOOLEAN",
+    "auto_rebalance": "BOOLEAN",
+    "line": "INTEGER",
+}
+"""HUGEINT until the size is checked: a sum of BIGINT is one, and never leaves this file."""
+
+
+def _totals(book: _Book) -> Table:
+    """Declared totals with everything that was funded and paid out under a key."""
+    return book.workspace.select(
+        "totals",
+        TOTALS,
+        f"""
+        WITH flows AS (
+            SELECT p.cohort_id, r.participant_code,
+                sum(CASE WHEN p.sign > 0 THEN {_minor("r.amount")} ELSE 0 END) AS paid_in,
+                sum(CASE WHEN p.sign < 0 THEN {_minor("r.amount")} ELSE 0 END) AS paid_out
+            FROM {book.amounts} r {_with_cohort(book)}
+            GROUP BY p.cohort_id, r.participant_code)
+        SELECT r.source, p.cohort_id, r.participant_code,
+            CAST({_minor("r.contributed")} AS HUGEINT) + coalesce(f.paid_in, 0)
+                AS contributed_minor,
+            CAST({_minor("r.withdrawn")} AS HUGEINT) + coalesce(f.paid_out, 0)
+                AS withdrawn_minor,
+            coalesce(r.status = 'exited', false) AS exited,
+            coalesce(r.auto_rebalance, c.flag) AS auto_rebalance,
+            r.line
+        FROM {book.members} r {_with_cohort(book)}
+        LEFT JOIN flows f
+            ON f.cohort_id = p.cohort_id AND f.participant_code = r.participant_code""",
+    )
+
+
+def _minor(amount: str) -> str:
+    """Checked amount text -> minor units, exactly: digits before and after the point apart."""
+    fraction = f"rpad(left(split_part({amount}, '.', 2), c.digits), c.digits, '0')"
+    return (
+        f"(coalesce(CAST(split_part({amount}, '.', 1) AS BIGINT), 0) * c.unit "
+        f"+ CAST(coalesce(nullif({fraction}, ''), '0') AS BIGINT))"
+    )
+
+
+def _with_cohort(book: _Book) -> str:
+    return (
+        f"JOIN {book.places} p ON p.source = r.source "
+        f"JOIN {book.cohorts} c ON c.cohort_id = p.cohort_id"
+    )
+
+
+def _desired(book: _Book, totals: Table) -> Table:
+    return book.workspace.select(
+        "desired",
+        DESIRED_ROWS,
+        f"""
+        SELECT c.strategy, t.participant_code, c.cohort,
+            CAST(t.contributed_minor AS BIGINT) AS contributed_minor,
+            CAST(t.withdrawn_minor AS BIGINT) AS withdrawn_minor,
+            t.exited, t.auto_rebalance, c.overrides_flag, c.target,
+            c.membership AS manages_membership, c.funding AS manages_funding,
+            c.allocations AS manages_allocations, c.flags AS manages_flags,
+            c.held, p.file, t.line
+        FROM {totals} t
+        JOIN {book.places} p ON p.source = t.source
+        JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
+        ORDER BY c.strategy, t.participant_code""",
+    )

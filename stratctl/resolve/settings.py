@@ -1,0 +1,149 @@
+"""The environment, the policy and the acknowledgements as exact values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.money import PRICE_DIGITS, parse_units
+from stratctl.core.plan import Acknowledgement as Widening
+from stratctl.core.settings import GUARD_RULES, Environment, Guard, Policy
+from stratctl.core.state import Drift
+from stratctl.documents import Acknowledgement, Project, ProjectEnvironment, Read, problem
+from stratctl.documents import Policy as WrittenPolicy
+
+HOSTS = {
+    "prod": "api.zerohash.com",
+    "prod-eu": "api.zerohash.eu",
+    "cert": "api.cert.zerohash.com",
+    "cert-eu": "api.cert.zerohash.eu",
+}
+"""The provider's documented host of each realm."""
+
+
+def environment_of(project: Read[Project], name: str, problems: list[Diagnostic]) -> Environment:
+    """One environment of the project file."""
+    document, places = project.document, project.places
+    written = document.environments[name]
+    for other, settings in document.environments.items():
+        mismatch = _mismatch(settings)
+        if mismatch:
+            span = places.value("environments", other, "endpoint")
+            problems.append(problem("E_ENV_MISMATCH", mismatch[0], span, mismatch[1]))
+    if document.journal.git is not None:
+        hint = "use directory"
+        span = places.key("journal", "git")
+        problems.append(problem("E_NOT_BUILT", "a journal on a Git branch", span, hint))
+    return Environment(
+        name=name,
+        realm=written.realm,
+        endpoint=written.endpoint,
+        platform_code=written.platform_code,
+        funding_model=written.funding_model,
+        float_account=_float_account(written),
+        journal_directory=document.journal.directory,
+        journal_persistent=document.journal.persistent,
+        generation=document.generation,
+    )
+
+
+def _mismatch(environment: ProjectEnvironment) -> tuple[str, str] | None:
+    """Why a realm must not be reached at an endpoint: the journal would record the wrong one."""
+    endpoint, realm = environment.endpoint, environment.realm
+    here = endpoint == "sandbox" or endpoint.startswith("http://")
+    if here != (realm == "sandbox"):
+        allowed = "sandbox or an address of this machine" if realm == "sandbox" else HOSTS[realm]
+        return f"realm {realm} at {endpoint}", f"realm {realm} belongs to {allowed}"
+    host = endpoint.removeprefix("https://").partition(":")[0]
+    owner = next((known for known, address in HOSTS.items() if address == host), realm)
+    if owner != realm:
+        return f"{host} is realm {owner}, not {realm}", f"use https://{HOSTS[realm]}"
+    return None
+
+
+def _float_account(environment: ProjectEnvironment) -> tuple[str, str, str]:
+    """The account that pays, as the provider documents it for each funding model."""
+    account, platform = environment.float_account, environment.platform_code
+    if account is not None:
+        return (account.owner, account.group, account.label)
+    house = "ZHDSEU" if environment.realm.endswith("-eu") else "00SCXM"
+    if environment.funding_model == "standard":
+        return (platform, house, "general")
+    owner = house if environment.funding_model == "novated" else ""
+    return (owner, platform, "general")
+
+
+# --- policy ----------------------------------------------------------------------------------
+
+
+def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> Policy:
+    """The policy; the defaults where it could not be read, which is an error already."""
+    written = read.document if read else WrittenPolicy(kind="Policy", version=1)
+    if read is not None:
+        _refuse_what_is_not_built(read, problems)
+    leg = {"default": "5.00", **written.minimums.leg}
+    return Policy(
+        drift=Drift(
+            Fraction(written.drift.absolute),
+            Fraction(written.drift.relative),
+            Fraction(written.drift.portfolio),
+        ),
+        minimum_leg_default_e8=parse_units(leg.pop("default"), PRICE_DIGITS),
+        minimum_leg_e8=tuple(
+            (asset, parse_units(amount, PRICE_DIGITS)) for asset, amount in sorted(leg.items())
+        ),
+        minimum_account_e8=parse_units(written.minimums.account, PRICE_DIGITS),
+        price_max_age_seconds=written.prices.max_age_seconds,
+        price_max_move=Fraction(written.prices.max_move),
+        price_max_deviation=Fraction(written.prices.max_deviation),
+        guards=tuple(
+            Guard(rule, Fraction(str(getattr(written.guards, rule))), _setting(read, rule))
+            for rule in GUARD_RULES
+            if hasattr(written.guards, rule)
+        ),
+        participants_per_call=written.calls.participants,
+    )
+
+
+def _setting(read: Read[WrittenPolicy] | None, rule: str) -> Span | None:
+    if read is None or not read.places.written("guards", rule):
+        return None
+    return read.places.value("guards", rule)
+
+
+def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnostic]) -> None:
+    """A setting that nothing obeys yet must not look as if it were obeyed."""
+    written = read.document
+    wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
+        (("destination",), written.destination != "target", "target"),
+        (("cash_flow",), written.cash_flow != "off", "off"),
+        (("assets",), bool(written.assets), "{}"),
+        (("windows", "allow"), bool(written.windows.allow), "[]"),
+        (("windows", "blackout"), bool(written.windows.blackout), "[]"),
+        (
+            ("rollout", "stages"),
+            [Fraction(stage) for stage in written.rollout.stages] != [1],
+            "[1.0]",
+        ),
+        (("transition",), written.transition != "immediate", "immediate"),
+    )
+    for path, asked, default in wanted:
+        if asked:
+            detail = f"{'.'.join(path)} other than {default}"
+            hint = f"write {path[-1]}: {default}, or leave it out"
+            problems.append(problem("E_NOT_BUILT", detail, read.places.value(*path), hint))
+
+
+def acknowledgements(found: Sequence[Read[Acknowledgement]]) -> tuple[Widening, ...]:
+    """Acknowledgements in the order of their names."""
+    return tuple(
+        Widening(
+            name=read.document.name,
+            rules=read.document.rules.written,
+            reason=read.document.reason,
+            expires=read.document.expires,
+            span=read.span,
+        )
+        for read in sorted(found, key=lambda read: read.document.name)
+    )

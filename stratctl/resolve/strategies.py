@@ -1,0 +1,187 @@
+"""Strategies and the targets, flags and holds that their cohorts put on top."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.money import MINOR_DIGITS
+from stratctl.core.settings import Policy
+from stratctl.core.state import DesiredStrategy, Drift, LiveCohort, Target
+from stratctl.documents import Cohort, Members, Read, Strategy, problem, warning
+from stratctl.resolve.weights import declared_target
+
+DOCUMENTED_CURRENCIES = ("CAD", "EUR", "GBP", "JPY", "MXN", "USD")
+"""Currencies that the provider's documentation names anywhere."""
+
+ODD_CURRENCIES = frozenset(
+    {
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+        "BHD",
+        "IQD",
+        "JOD",
+        "KWD",
+        "LYD",
+        "OMR",
+        "TND",
+    }
+)
+"""Currencies of ISO 4217 whose minor unit is not a hundredth."""
+
+
+@dataclass(frozen=True)
+class CohortPlan:
+    """What holds for every member of a cohort that names its members."""
+
+    members: Members
+    target: int
+    """Index into the targets of its Strategy."""
+    held: bool
+
+
+@dataclass(frozen=True)
+class Declared:
+    """Strategies as declared, and the cohorts that name members of them."""
+
+    strategies: tuple[DesiredStrategy, ...]
+    cohorts: tuple[CohortPlan, ...]
+
+
+def resolve_strategies(
+    strategies: Sequence[Read[Strategy]],
+    cohorts: Sequence[Members],
+    weights: Mapping[str, Target],
+    policy: Policy,
+    environment: str,
+    problems: list[Diagnostic],
+) -> Declared:
+    """Strategies ascending by name. One without a valid target is left out, as are its cohorts."""
+    made: list[DesiredStrategy] = []
+    named: list[CohortPlan] = []
+    for read in sorted(strategies, key=lambda read: (read.document.name, read.span)):
+        _check_currency(read, problems)
+        own = [found for found in cohorts if found.read.document.strategy == read.document.name]
+        targets: list[Target] = (
+            [weights[read.document.name]] if read.document.name in weights else []
+        )
+        live: LiveCohort | None = None
+        for members in sorted(own, key=lambda found: found.read.document.name):
+            index = _target_of(members.read, targets, problems)
+            _check_managed(members.read, problems)
+            held = members.read.document.hold or read.document.hold
+            if members.read.document.live:
+                live = live or _live(members.read, index, held)
+            else:
+                named.append(CohortPlan(members, index, held))
+        if targets:
+            made.append(_strategy(read, tuple(targets), live, policy, environment))
+    return Declared(tuple(made), tuple(named))
+
+
+def _strategy(
+    read: Read[Strategy],
+    targets: tuple[Target, ...],
+    live: LiveCohort | None,
+    policy: Policy,
+    environment: str,
+) -> DesiredStrategy:
+    written = read.document
+    bands = written.policy.drift
+    return DesiredStrategy(
+        name=written.name,
+        quoted_currency=written.quoted_currency,
+        metadata_json=None
+        if written.metadata is None
+        else json.dumps(written.metadata, sort_keys=True, separators=(",", ":")),
+        targets=targets,
+        rebalance_on=written.rebalance.on,
+        rebalance_epoch=written.rebalance.epoch,
+        drift=Drift(
+            policy.drift.absolute if bands.absolute is None else Fraction(bands.absolute),
+            policy.drift.relative if bands.relative is None else Fraction(bands.relative),
+            policy.drift.portfolio if bands.portfolio is None else Fraction(bands.portfolio),
+        ),
+        hold=written.hold,
+        provider_id=written.provider_ids.get(environment),
+        previously=written.previously,
+        live_cohort=live,
+        span=read.span,
+    )
+
+
+def _target_of(cohort: Read[Cohort], targets: list[Target], problems: list[Diagnostic]) -> int:
+    """The place of the cohort's target among its Strategy's; its own is added."""
+    written = cohort.document
+    if written.allocations is None:
+        return 0
+    own = declared_target(written.allocations, written.exits or (), cohort.places, problems)
+    if own is None or not targets:
+        return 0
+    if own not in targets:
+        targets.append(own)
+    return targets.index(own)
+
+
+def _live(cohort: Read[Cohort], target: int, held: bool) -> LiveCohort:
+    written = cohort.document
+    flags = "flags" in written.managed
+    return LiveCohort(
+        cohort=written.name,
+        target=target,
+        flag=written.auto_rebalance if flags else None,
+        allocations="allocations" in written.managed,
+        flags=flags,
+        held=held,
+        overrides_flag=written.rebalance_opted_out,
+        span=cohort.span,
+    )
+
+
+def _check_managed(cohort: Read[Cohort], problems: list[Diagnostic]) -> None:
+    """What a cohort says about something that it does not manage would never come true."""
+    written, managed = cohort.document, cohort.document.managed
+    said = {
+        "allocations": ("allocations", written.allocations is not None),
+        "auto_rebalance": ("flags", written.auto_rebalance is not None),
+        "funding": ("funding", bool(written.funding)),
+        "payouts": ("funding", bool(written.payouts)),
+    }
+    for key, (needed, is_said) in said.items():
+        if is_said and needed not in managed:
+            detail = f"{key} is given, but {written.name} does not manage {needed}"
+            hint = f"add {needed} to manages, or delete {key}"
+            problems.append(problem("E_MANAGES", detail, cohort.places.key(key), hint))
+    if written.live and "flags" in managed and written.auto_rebalance is None:
+        hint = "say auto_rebalance: true or false, or leave flags out"
+        detail = f"{written.name} manages flags without saying which"
+        problems.append(problem("E_MANAGES", detail, cohort.places.key("manages"), hint))
+
+
+def _check_currency(read: Read[Strategy], problems: list[Diagnostic]) -> None:
+    currency = read.document.quoted_currency
+    span = read.places.value("quoted_currency")
+    known = ", ".join(DOCUMENTED_CURRENCIES)
+    if currency in ODD_CURRENCIES and currency not in MINOR_DIGITS:
+        detail = f"the minor unit of {currency} is not a hundredth, and is not known here"
+        problems.append(problem("E_CURRENCY", detail, span, f"documented: {known}"))
+    elif currency not in DOCUMENTED_CURRENCIES:
+        detail = f"the provider's documentation does not name {currency}"
+        problems.append(warning("W_CURRENCY", detail, span, f"documented: {known}"))
