@@ -1,0 +1,1 @@
+"""Values as text, for terminals, pull requests and machines. Nothing here prints."""

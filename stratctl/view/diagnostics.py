@@ -1,0 +1,106 @@
+"""Findings and errors: text with a caret, annotations for GitHub, and the one line of an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from stratctl.core.diagnostic import Diagnostic, Severity
+from stratctl.core.errors import InputError, StratctlError
+from stratctl.view.text import Paint, count, safe
+
+Sources = Mapping[str, Sequence[str]]
+"""File -> its lines, for the carets. A file that is not there is shown without."""
+
+CARET_LINE_MAX = 160
+
+
+def text(diagnostics: Iterable[Diagnostic], sources: Sources, *, color: bool = False) -> str:
+    """Every finding with its place, its line and a caret, then how many there are."""
+    paint = Paint(color)
+    found = list(diagnostics)
+    shown: list[str] = []
+    for diagnostic in found:
+        shown += [*lines(diagnostic, sources, paint), ""]
+    return "\n".join([*shown, tally(found)]) + "\n"
+
+
+def tally(found: Sequence[Diagnostic]) -> str:
+    """``2 errors, 1 warning.``"""
+    errors = sum(one.severity is Severity.ERROR for one in found)
+    warnings = len(found) - errors
+    if not found:
+        return "No problems found."
+    parts = [count(errors, "error")] if errors else []
+    return ", ".join(parts + ([count(warnings, "warning")] if warnings else [])) + "."
+
+
+def lines(diagnostic: Diagnostic, sources: Sources, paint: Paint) -> Iterator[str]:
+    """``file:line:col: error E_CODE: summary``, then detail, source line and way out."""
+    where = f"{safe(str(diagnostic.span))}: " if diagnostic.span else ""
+    color = "red" if diagnostic.severity is Severity.ERROR else "yellow"
+    severity = paint(color, f"{diagnostic.severity.value} {safe(diagnostic.code)}")
+    yield f"{where}{severity}: {safe(diagnostic.summary)}"
+    yield from _caret(diagnostic, sources)
+    if diagnostic.detail:
+        yield f"    {safe(diagnostic.detail)}"
+    if diagnostic.hint:
+        yield f"    hint: {safe(diagnostic.hint)}"
+
+
+def _caret(diagnostic: Diagnostic, sources: Sources) -> Iterator[str]:
+    span = diagnostic.span
+    if span is None or not 1 <= span.line <= len(sources.get(span.file, ())):
+        return
+    source = sources[span.file][span.line - 1].rstrip("\r\n")
+    if len(source) > CARET_LINE_MAX:
+        return
+    number = str(span.line)
+    # Tabs and characters that act are shown as escapes; the caret moves along with them.
+    before = safe(source[: max(0, span.column - 1)])
+    yield f"    {number} | {safe(source)}"
+    if span.column:
+        yield f"    {' ' * len(number)} | {' ' * len(before)}^"
+
+
+# --- GitHub ----------------------------------------------------------------------------------
+
+
+def github(diagnostics: Iterable[Diagnostic]) -> str:
+    """Workflow commands, the worst first: GitHub shows about ten of a kind and drops the rest."""
+    found = sorted(diagnostics, key=lambda one: one.severity is not Severity.ERROR)
+    return "".join(f"{_annotation(one)}\n" for one in found)
+
+
+def _annotation(diagnostic: Diagnostic) -> str:
+    command = "error" if diagnostic.severity is Severity.ERROR else "warning"
+    properties = {"title": f"{diagnostic.code}: {diagnostic.summary}"}
+    if diagnostic.span:
+        properties["file"] = diagnostic.span.file
+        if diagnostic.span.line:
+            properties |= {"line": str(diagnostic.span.line), "col": str(diagnostic.span.column)}
+    listed = ",".join(f"{name}={_property(value)}" for name, value in sorted(properties.items()))
+    hint = f" Hint: {diagnostic.hint}" if diagnostic.hint else ""
+    return f"::{command} {listed}::{_data(diagnostic.detail + hint)}"
+
+
+def _data(value: str) -> str:
+    """A workflow command ends at its line; ``%`` begins an escape."""
+    return safe(value).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(value: str) -> str:
+    return _data(value).replace(":", "%3A").replace(",", "%2C")
+
+
+# --- errors ----------------------------------------------------------------------------------
+
+
+def error_text(error: StratctlError, sources: Sources, *, color: bool = False) -> str:
+    """An error of the tree for a person: what, why, the way out."""
+    if isinstance(error, InputError):
+        return text(error.diagnostics, sources, color=color)
+    paint = Paint(color)
+    shown = [f"{paint('red', 'error')}: {safe(error.summary, longest=2_000)}"]
+    if error.hint:
+        shown.append(f"    hint: {safe(error.hint)}")
+    return "\n".join(shown) + "\n"

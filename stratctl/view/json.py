@@ -1,0 +1,227 @@
+"""Everything as JSON for machines: sorted keys, ASCII, money as decimal text, no floats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from stratctl.core import plan_json
+from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.errors import InputError, StratctlError
+from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, format_units
+from stratctl.core.plan import Plan
+from stratctl.core.report import Applied, AuditReport, Status, StrategyStatus
+from stratctl.view.diagnostics import tally
+from stratctl.view.summary import summarise
+
+Json = dict[str, Any]
+
+
+def text(value: object) -> str:
+    """JSON text with a line feed at its end. Non-ASCII characters are escaped."""
+    return json.dumps(value, ensure_ascii=True, indent=2, sort_keys=True) + "\n"
+
+
+def line(value: object) -> str:
+    """The same on one line."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True) + "\n"
+
+
+def plan(plan: Plan) -> str:
+    """The plan document with its rows and a summary; its schema is plan.schema.json."""
+    document = plan_json.document(plan, plan.digest)
+    currencies = {call.number: call.currency for call in plan.calls}
+    rows = plan.rows.workspace.rows(
+        "SELECT call, participant_code, amount_minor, auto_rebalance, reason, cohort, file, line, "
+        f"moved_e8 FROM {plan.rows} ORDER BY call, participant_code"
+    )
+    document["binding"]["rows"] = [
+        {
+            "call": call,
+            "participant_code": code,
+            "amount": None if amount is None else format_amount(amount, currencies[call]),
+            "auto_rebalance": flag,
+        }
+        for call, code, amount, flag, *_ in rows
+    ]
+    document["advisory"]["rows"] = [
+        {
+            "call": call,
+            "participant_code": code,
+            "reason": reason,
+            "cohort": cohort,
+            "file": file,
+            "line": line,
+            "moved_estimate": None
+            if moved_e8 is None
+            else format_units(int(moved_e8), PRICE_DIGITS, least=2),
+        }
+        for call, code, _, _, reason, cohort, file, line, moved_e8 in rows
+    ]
+    document["binding"]["forfeits"] = [
+        {
+            "strategy": strategy,
+            "participant_code": code,
+            "forfeited_in_minor": str(came_in),
+            "forfeited_out_minor": str(went_out),
+        }
+        for strategy, code, came_in, went_out in plan.forfeits.rows()
+    ]
+    document["advisory"]["blocked"] = _objects(plan.blocked.schema, plan.blocked.rows())
+    document["advisory"]["satisfied"] = [
+        {"strategy": strategy, "participant_code": code, "target": target, "target_epoch": epoch}
+        for strategy, code, target, epoch in plan.satisfied.rows()
+    ]
+    document["summary"] = _summary(plan)
+    return text(document)
+
+
+def _objects(names: Iterable[str], rows: Iterable[Sequence[Any]]) -> list[Json]:
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _summary(plan: Plan) -> Json:
+    summary = summarise(plan)
+    return {
+        "headline": summary.headline,
+        "has_changes": not summary.empty,
+        "participants": summary.participants,
+        "calls": summary.calls,
+        "verbs": {verb.value: number for verb, number in summary.verbs},
+        "cash_in": _amounts(summary.cash_in_minor),
+        "cash_out": _amounts(summary.cash_out_minor),
+        "turnover_estimate": _amounts(summary.turnover_minor),
+    }
+
+
+def _amounts(sums: Iterable[tuple[str, int]]) -> dict[str, str]:
+    return {currency: format_amount(amount_minor, currency) for currency, amount_minor in sums}
+
+
+# --- reports ---------------------------------------------------------------------------------
+
+
+def applied(result: Applied, exit_code: int) -> str:
+    """What an apply did."""
+    return text(
+        {
+            "environment": result.environment,
+            "plan_digest": result.plan_digest,
+            "exit_code": exit_code,
+            "interrupted": result.interrupted,
+            "journal_head": result.journal_head,
+            "tallies": [
+                {
+                    "strategy": one.strategy,
+                    "verb": one.verb.value,
+                    "currency": one.currency,
+                    "calls": one.calls,
+                    "settled": one.settled,
+                    "skipped": one.skipped,
+                    "rejected": one.rejected,
+                    "amount": format_amount(one.amount_minor, one.currency),
+                }
+                for one in result.tallies
+            ],
+            "problems": [
+                {
+                    "strategy": one.strategy,
+                    "code": one.code,
+                    "detail": one.detail,
+                    "participants": list(one.participants),
+                    "indeterminate": one.indeterminate,
+                }
+                for one in result.problems
+            ],
+            "rejected": _objects(("strategy", "participant_code", "reason"), result.rejected),
+            "not_needed": _objects(("strategy", "verb", "participant_code"), result.not_needed),
+            "left_for_next": _objects(
+                ("strategy", "verb", "participant_code"), result.left_for_next
+            ),
+        }
+    )
+
+
+def status(status: Status) -> str:
+    """The live summary."""
+    return text(
+        {
+            "environment": status.environment,
+            "realm": status.realm,
+            "as_of": status.as_of,
+            "strategies": [_strategy(one) for one in status.strategies],
+            "floats": [
+                {
+                    "currency": one.currency,
+                    "available": format_amount(one.available_minor, one.currency),
+                    "account": one.account,
+                }
+                for one in status.floats
+            ],
+            "journal": {
+                "entries": status.journal_entries,
+                "head": status.journal_head,
+                "open_intents": status.open_intents,
+                "halted": status.halted,
+            },
+        }
+    )
+
+
+def _strategy(one: StrategyStatus) -> Json:
+    return {
+        "name": one.name,
+        "id": one.id,
+        "currency": one.currency,
+        "traders": one.traders,
+        "declared": one.declared,
+        "unmanaged": one.unmanaged,
+        "value_estimate": format_amount(one.value_minor, one.currency),
+        "outside_band": one.outside_band,
+        "drift_largest": format_units(one.drift_largest_e18, WEIGHT_DIGITS),
+        "in_flight": _objects(("operation_id", "type", "status"), one.in_flight),
+        "parked": one.parked,
+        "problem": one.problem,
+    }
+
+
+def audit(report: AuditReport) -> str:
+    """Whether the journal holds."""
+    return text(
+        {
+            "environment": report.environment,
+            "holds": report.holds,
+            "entries": report.entries,
+            "head": report.head,
+            "intents": report.intents,
+            "outcomes": report.outcomes,
+            "findings": list(report.findings),
+            "repaired": report.repaired,
+        }
+    )
+
+
+def diagnostics(found: Sequence[Diagnostic]) -> str:
+    """Findings, and how many."""
+    return text(
+        {"diagnostics": [plan_json.diagnostic(one) for one in found], "summary": tally(found)}
+    )
+
+
+def error(error: StratctlError, exit_code: int) -> str:
+    """Why a command failed."""
+    said: Json = {
+        "kind": type(error).__name__,
+        "summary": error.summary,
+        "hint": error.hint,
+        "exit_code": exit_code,
+    }
+    if isinstance(error, InputError):
+        said["diagnostics"] = [plan_json.diagnostic(one) for one in error.diagnostics]
+    return text({"error": said})
+
+
+def entry(entry: Mapping[str, Any]) -> str:
+    """A line of the journal as it stands."""
+    return line(entry)

@@ -1,0 +1,288 @@
+"""A plan for a pull request. What comes from files or the provider can never become markup.
+
+Escaping has two layers. Every ASCII character that Markdown or HTML could read as structure becomes
+a character reference, which both show as text. What GitHub links *after* rendering (mentions,
+issue numbers, addresses) is broken with a zero-width space, because there a reference is already
+text again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from stratctl.core.diagnostic import Diagnostic, Severity
+from stratctl.core.plan import Plan
+from stratctl.view import human
+from stratctl.view.diagnostics import tally
+from stratctl.view.summary import (
+    BlockedReason,
+    Chapter,
+    Group,
+    Participant,
+    chapters,
+    participants,
+    summarise,
+)
+from stratctl.view.text import BLOCKED, SYMBOLS, WORDS, count, digits, money, place, safe, span_text
+
+LENGTH_MAX = 57_000
+"""Characters. GitHub takes 65,536 in a comment; the rest is for what is written around it."""
+
+SHOWN = ((200, 30), (40, 30), (10, 30), (3, 30), (0, 30), (0, 5), (0, 0))
+"""(participants listed per call, findings listed), fewer and fewer until the whole fits."""
+
+PRICES_SHOWN = 50
+
+_STRUCTURE = re.compile(r"[&<>\"'`*_\[\](){}|~\\!#$^=+]")
+_LINKED = re.compile(
+    r"(?<=@)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=#)(?=[0-9])|(?<=GH-)(?=[0-9])", re.IGNORECASE
+)
+
+
+def escape(text: str, *, longest: int = 200) -> str:
+    """Text from a file or the provider as text of a Markdown paragraph or table cell."""
+    pieces = _LINKED.split(safe(text, longest=longest))
+    return "&#8203;".join(
+        _STRUCTURE.sub(lambda found: f"&#{ord(found[0])};", piece) for piece in pieces
+    )
+
+
+def plan(plan: Plan, *, limit: int = LENGTH_MAX) -> str:
+    """The plan as Markdown of at most ``limit`` characters; what is left out is counted."""
+    told = chapters(plan)
+    listed = {
+        group: participants(plan, group, first=SHOWN[0][0], last=0)
+        for chapter in told
+        for group in chapter.groups
+    }
+    for rows_shown, findings_shown in SHOWN:
+        frame = _Frame.of(plan, findings_shown)
+        sections = [_strategy(chapter, listed, rows_shown) for chapter in told]
+        text = frame.around(sections)
+        if len(text) <= limit:
+            return text
+        if not rows_shown and frame.smallest(len(sections)) <= limit:
+            return frame.cut(sections, limit)
+    raise AssertionError("a plan without any of its lists fits every sensible limit")
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What stands above and below the Strategies."""
+
+    head: str
+    tail: str
+
+    @classmethod
+    def of(cls, plan: Plan, findings_shown: int) -> _Frame:
+        summary = summarise(plan)
+        headline = escape(summary.headline, longest=2_000)
+        head = [f"### stratctl plan: {escape(plan.environment)}", "", f"**{headline}**", ""]
+        head += _findings(plan, findings_shown)
+        tail = [*_conditions(plan, findings_shown)]
+        if not summary.empty:
+            tail += [f"Digest `{plan.digest}`", "", f"Next: {escape(human.next_step(plan))}"]
+        return cls("\n".join(head), "\n".join(tail) + "\n")
+
+    def around(self, sections: Sequence[str]) -> str:
+        return "\n".join([self.head, *sections, self.tail])
+
+    def cut(self, sections: Sequence[str], limit: int) -> str:
+        """As many Strategies as fit, and how many do not."""
+        kept = 0
+        length = self.smallest(len(sections))
+        while kept < len(sections) and length + len(sections[kept]) + 1 <= limit:
+            length += len(sections[kept]) + 1
+            kept += 1
+        return self.around([*sections[:kept], _not_shown(len(sections) - kept)])
+
+    def smallest(self, strategies: int) -> int:
+        """The length when no Strategy is shown, only their number."""
+        return len(self.around([_not_shown(strategies)]))
+
+
+def _not_shown(strategies: int) -> str:
+    return (
+        f"**{count(strategies, 'Strategy', 'Strategies')} not shown here for length.** "
+        "The headline counts all of them; `stratctl show` of the plan file lists every row.\n"
+    )
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def _table(header: str, align: str, rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Cells must have been escaped."""
+    yield f"| {header} |"
+    yield f"| {align} |"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _findings(plan: Plan, shown: int) -> Iterator[str]:
+    if not plan.findings:
+        return
+    stopping = sum(finding.stops for finding in plan.findings)
+    if stopping:
+        yield f"> **Stopped by {count(stopping, 'guard')}: apply refuses this plan.**"
+        yield ""
+    ordered = sorted(plan.findings, key=lambda finding: not finding.stops)
+    yield from _table(
+        "guard | measured | limit | set in | to allow it once",
+        "--- | ---: | ---: | --- | ---",
+        (
+            (
+                f"{BLOCKED if one.stops else 'allowed'} {escape(one.rule)}: {escape(one.subject)}",
+                escape(one.measured),
+                escape(one.limit),
+                escape(span_text(one.setting, "the default")),
+                escape(human.acknowledge_with(one))
+                if one.stops
+                else f"acknowledged by {escape(one.acknowledged_by)}",
+            )
+            for one in ordered[:shown]
+        ),
+    )
+    yield from _more(len(ordered) - shown, "guard finding")
+
+
+def _more(hidden: int, what: str) -> Iterator[str]:
+    if hidden > 0:
+        yield f"{count(hidden, f'more {what}')}: see the plan file."
+        yield ""
+
+
+def _strategy(
+    chapter: Chapter, listed: Mapping[Group, Sequence[Participant]], rows_shown: int
+) -> str:
+    lines = [f"#### {escape(chapter.strategy)}", ""]
+    lines += _table(
+        " | change | participants | amount | allocations | calls",
+        "--- | --- | ---: | ---: | --- | ---:",
+        (*map(_group_row, chapter.groups), *map(_blocked_row, chapter.blocked)),
+    )
+    for group in chapter.groups:
+        lines += _group_details(group, listed[group][:rows_shown])
+    lines += _explained(chapter)
+    return "\n".join(lines)
+
+
+def _group_row(group: Group) -> tuple[str, ...]:
+    return (
+        f"`{SYMBOLS[group.verb]}`",
+        WORDS[group.verb],
+        f"{group.rows:,}" if group.rows else "",
+        escape(money(group.amount_minor, group.currency)) if group.has_amount else "",
+        escape(group.vector.text) if group.vector else escape(group.calls[0].body_json),
+        f"{sum(call.requests for call in group.calls):,}",
+    )
+
+
+def _blocked_row(reason: BlockedReason) -> tuple[str, ...]:
+    where = place(reason.file, reason.line)
+    example = escape(f"{reason.example} {f'({where})' if where else ''} {reason.detail}")
+    return (
+        f"`{BLOCKED}`",
+        f"blocked: {escape(reason.reason)}",
+        f"{reason.participants:,}",
+        "",
+        f"such as {example}",
+        "",
+    )
+
+
+def _group_details(group: Group, shown: Sequence[Participant]) -> Iterator[str]:
+    if not shown:
+        return
+    hidden = group.rows - len(shown)
+    yield f"<details><summary>{WORDS[group.verb]}: {count(group.rows, 'participant')}</summary>"
+    yield ""
+    yield from _table(
+        "participant | amount | auto_rebalance | why | declared in",
+        "--- | ---: | --- | --- | ---",
+        (_participant_row(one, group.currency) for one in shown),
+    )
+    yield from _more(hidden, "participant")
+    yield "</details>"
+    yield ""
+
+
+def _participant_row(one: Participant, currency: str) -> tuple[str, ...]:
+    return (
+        escape(one.code),
+        "" if one.amount_minor is None else digits(one.amount_minor, currency),
+        "" if one.auto_rebalance is None else str(one.auto_rebalance).lower(),
+        escape(one.reason),
+        escape(place(one.file, one.line)),
+    )
+
+
+def _explained(chapter: Chapter) -> Iterator[str]:
+    said = [*human.explained(chapter)]
+    if said:
+        yield "<details><summary>impact in money, and how few calls are possible</summary>"
+        yield ""
+        # Each begins with a word of ours, so that no text from a file begins a block.
+        yield from (f"- {escape(line, longest=2_000)}" for line in said)
+        yield ""
+        yield "</details>"
+        yield ""
+
+
+def _conditions(plan: Plan, shown: int) -> Iterator[str]:
+    said = [human.float_text(need) for need in plan.floats[:shown] if need.needed_minor]
+    if plan.prices and shown:
+        listed = plan.prices[:PRICES_SHOWN]
+        prices = ", ".join(f"{asset}/{currency} {price}" for asset, currency, price in listed)
+        more = len(plan.prices) - len(listed)
+        rest = f" and {more:,} more" if more else ""
+        said.append(f"prices as of {plan.as_of}: {prices}{rest}")
+    said += human.unmanaged_lines(plan)
+    said += [f"note: {note}" for note in plan.notes[:shown]]
+    yield from (f"- {escape(line, longest=2_000)}" for line in said)
+    if said:
+        yield ""
+    yield from _diagnostics(plan.warnings[:shown])
+    yield from _more(len(plan.floats) - shown, "float")
+    yield from _more(len(plan.notes) - shown, "note")
+    yield from _more(len(plan.warnings) - shown, "warning")
+
+
+# --- findings in place of a plan -------------------------------------------------------------
+
+
+def diagnostics(found: Sequence[Diagnostic], *, shown: int = 100) -> str:
+    """What is wrong with the configuration, for a pull request that has no plan because of it."""
+    lines = ["### stratctl: the configuration has problems", "", f"**{tally(found)}**", ""]
+    worst = sorted(found, key=lambda one: one.severity is not Severity.ERROR)
+    lines += _diagnostics(worst[:shown])
+    if len(worst) > shown:
+        lines += [f"{len(worst) - shown:,} more are in the output of `stratctl validate`.", ""]
+    return "\n".join(lines)
+
+
+def error(summary: str, hint: str) -> str:
+    """Why there is no plan."""
+    lines = ["### stratctl: no plan", "", f"**Error:** {escape(summary, longest=2_000)}", ""]
+    return "\n".join([*lines, *([f"Hint: {escape(hint, longest=2_000)}", ""] if hint else [])])
+
+
+def _diagnostics(found: Sequence[Diagnostic]) -> Iterator[str]:
+    if not found:
+        return
+    yield from _table(
+        "where | what | why | way out",
+        "--- | --- | --- | ---",
+        (
+            (
+                escape(span_text(one.span)),
+                f"{one.severity.value} {escape(one.code)}: {escape(one.summary)}",
+                escape(one.detail),
+                escape(one.hint),
+            )
+            for one in found
+        ),
+    )

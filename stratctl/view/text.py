@@ -1,0 +1,120 @@
+"""How everything is written: safe text, money, counts, places, colour."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from stratctl.core.diagnostic import Span
+from stratctl.core.money import format_amount
+from stratctl.core.state import Verb
+
+UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories that move the cursor, reorder what is read, or cannot be seen."""
+
+SYMBOLS = {
+    Verb.CREATE: "+",
+    Verb.METADATA: "~",
+    Verb.LIQUIDATE: "-",
+    Verb.PARTIAL_SELL: "v",
+    Verb.TOP_UP: "^",
+    Verb.ENROLL: "+",
+    Verb.REBALANCE: "~",
+    Verb.FLAGS: "~",
+}
+BLOCKED, INDETERMINATE, ALLOWED = "x", "!", "="
+
+WORDS = {
+    Verb.CREATE: "create",
+    Verb.METADATA: "update metadata",
+    Verb.LIQUIDATE: "liquidate",
+    Verb.PARTIAL_SELL: "partial sell",
+    Verb.TOP_UP: "top up",
+    Verb.ENROLL: "enroll",
+    Verb.REBALANCE: "rebalance",
+    Verb.FLAGS: "set auto_rebalance",
+}
+"""The word always stands beside the symbol: neither glyph nor colour is the only sign."""
+
+
+def safe(text: str, *, longest: int = 400) -> str:
+    """Text from a file or the provider, on one line and without anything that acts.
+
+    Control, bidirectional and invisible characters are shown as their code point, and text that
+    would push the rest out of sight is cut, visibly.
+    """
+    cut = text[:longest]
+    shown = "".join(
+        f"\\u{ord(char):04x}" if unicodedata.category(char) in UNSAFE else char for char in cut
+    )
+    left_out = len(text) - len(cut)
+    return f"{shown}… ({left_out:,} more characters)" if left_out else shown
+
+
+def money(amount_minor: int, currency: str) -> str:
+    """``USD 61,500.00``."""
+    return f"{safe(currency)} {digits(amount_minor, currency)}"
+
+
+def digits(amount_minor: int, currency: str) -> str:
+    """``61,500.00``: the amount without its currency, with all its decimals."""
+    sign, magnitude = ("-" if amount_minor < 0 else ""), abs(amount_minor)
+    whole, point, fraction = format_amount(magnitude, currency).partition(".")
+    return f"{sign}{int(whole):,}{point}{fraction}"
+
+
+def count(number: int, word: str, plural: str = "") -> str:
+    """``1 call``, ``1,000 calls``."""
+    return f"{number:,} {word if number == 1 else plural or word + 's'}"
+
+
+def place(file: str | None, line: int | None) -> str:
+    """``strategies/founders.yaml:9``, or nothing for what no file declares."""
+    if not file:
+        return ""
+    return f"{safe(file)}:{line}" if line else safe(file)
+
+
+def span_text(span: Span | None, otherwise: str = "") -> str:
+    """``policy.yaml:9:30``."""
+    return otherwise if span is None else safe(str(span))
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    """Colour where the reader's terminal shows it, plain text elsewhere."""
+
+    color: bool
+
+    def __call__(self, style: str, text: str) -> str:
+        """``text`` in the style called ``style``."""
+        if not self.color or not text:
+            return text
+        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+COLORS = {
+    Verb.CREATE: "green",
+    Verb.METADATA: "yellow",
+    Verb.LIQUIDATE: "red",
+    Verb.PARTIAL_SELL: "red",
+    Verb.TOP_UP: "green",
+    Verb.ENROLL: "green",
+    Verb.REBALANCE: "yellow",
+    Verb.FLAGS: "yellow",
+}
+
+
+def columns(rows: list[tuple[str, ...]], *, right: frozenset[int] = frozenset()) -> list[str]:
+    """Lines of aligned cells: the columns in ``right`` to the right, empty ones left out."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            if width
+        ).rstrip()
+        for row in rows
+    ]
