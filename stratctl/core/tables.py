@@ -96,6 +96,16 @@ class Table:
         """Every row, in a total order. For few rows, tests and views, never for a whole book."""
         return self.workspace.rows(f"SELECT * FROM {self.name} ORDER BY {order}")
 
+    def copied_to(self, workspace: Workspace) -> Table:
+        """The same rows in another workspace; this very Table when it is at home there."""
+        if workspace is self.workspace:
+            return self
+        exact = ", ".join(
+            f"{column}::{_carrier(kind)} AS {column}" for column, kind in self.schema.items()
+        )
+        rows = self.workspace.rows(f"SELECT {exact} FROM {self.name} ORDER BY ALL")
+        return workspace.table("copy", self.schema, list(zip(*rows, strict=True)))
+
     def duplicates(self, key: Iterable[str]) -> list[tuple[Any, ...]]:
         """Keys that occur more than once; a join on those would multiply rows."""
         columns = ", ".join(key)

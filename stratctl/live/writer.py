@@ -121,6 +121,14 @@ class Writer:
         """One Trader as it is now."""
         return self._read.get(f"/strategies/traders/{trader_id}", decode=wire.trader)
 
+    def wait(self, seconds: float) -> None:
+        """Let time pass before the next look or attempt."""
+        self._clockwork.sleep(seconds)
+
+    def now(self) -> int:
+        """Unix seconds, on the clock that signs."""
+        return int(self._clockwork.wall())
+
     def _look_up_strategy(self, intent: Intent) -> Answer | None:
         """Strategies have no filter by request id, so that the whole list is read."""
         pages = cursor_pages(self._read, "/strategies", {}, wire.strategies_page)

@@ -1,0 +1,189 @@
+"""The program: one function per verb. Only here is the order of the stages known.
+
+::
+
+    declare ── load ──► resolve ──► Configuration ─┐
+                                                   ├─► diff ──► make_plan ──► Plan ──► apply
+    provider ── reader ──► Live (with the journal) ┘
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stratctl import planfile
+from stratctl.core.errors import PlanFileError
+from stratctl.core.tables import Workspace
+from stratctl.pipeline.applying import Conversation, apply_plan
+from stratctl.pipeline.configuring import configure, narrowed, resolve_every_environment
+from stratctl.pipeline.planning import PlanInput, make
+from stratctl.pipeline.provenance import provenance_of
+from stratctl.pipeline.session import Session
+from stratctl.pipeline.statusing import status_of
+
+if TYPE_CHECKING:
+    from stratctl.core.plan import Acknowledgement, Plan
+    from stratctl.core.report import Applied, AuditReport, Progress, Status, Watcher
+    from stratctl.core.settings import Configuration
+
+__all__ = [
+    "apply",
+    "audit_log",
+    "audit_verify",
+    "halt",
+    "plan",
+    "read_plan",
+    "resume",
+    "snapshot",
+    "status",
+    "validate",
+    "write_plan",
+]
+
+
+def validate(root: Path, *, environment: str | None) -> Configuration:
+    """Everything that needs no network, for every environment or for one.
+
+    Raises InputError with every problem of every file, UsageError for an unknown environment.
+    """
+    if environment is None:
+        return resolve_every_environment(root)
+    return configure(root, environment, Workspace())
+
+
+def plan(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    snapshot: Path | None = None,
+    target: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    acknowledgements: Sequence[Acknowledgement] = (),
+    progress: Progress,
+) -> Plan:
+    """Diff and plan. Holds a GET-only transport, takes no lock and writes nothing anywhere."""
+    with Session(root, environment, environ, acknowledgements) as session:
+        configuration = narrowed(session.configuration, target=target, exclude=exclude)
+        booked = session.read_journal().booked(session.workspace)
+        live = (
+            session.read_snapshot(snapshot)
+            if snapshot
+            else session.read_live(configuration, booked, progress)
+        )
+        return make(
+            PlanInput(
+                configuration=configuration,
+                live=live,
+                booked=booked,
+                provenance=provenance_of(root, configuration.environment),
+                complete=not (target or exclude),
+            )
+        )
+
+
+def write_plan(plan: Plan, path: Path) -> None:
+    """Save a plan; the file appears whole or not at all."""
+    with tempfile.TemporaryDirectory() as scratch:
+        data = planfile.to_bytes(plan, scratch)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a saved plan, stale ones too. Raises PlanFileError or PlanStale (its own digest)."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PlanFileError(f"{path} cannot be read: {error.strerror}") from error
+    with tempfile.TemporaryDirectory() as scratch:
+        return planfile.from_bytes(data, Workspace(), scratch)
+
+
+def apply(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    approved: Plan | None,
+    expect_digest: str | None,
+    acknowledgements: Sequence[Acknowledgement],
+    approve: Callable[[Plan], None],
+    progress: Progress,
+    watch: Watcher,
+    stopping: Callable[[], bool],
+) -> Applied:
+    """Send what is approved and still needed, each call exactly once.
+
+    With ``approved`` that plan is a ceiling, row by row; without it a fresh plan is made and
+    ``approve`` is asked for it. Raises PlanStale, GuardRefused, ApprovalMissing,
+    LockHeld, JournalError, ProviderError and InputError, all before the first request; what goes
+    wrong afterwards is in the report.
+    """
+    bound = approved.acknowledgements if approved else ()
+    said = Conversation(approve=approve, progress=progress, watch=watch, stopping=stopping)
+    known = (*acknowledgements, *bound)
+    with Session(root, environment, environ, known, applies=True) as session:
+        return apply_plan(session, approved, expect_digest=expect_digest, conversation=said)
+
+
+def status(
+    root: Path, *, environment: str | None, environ: Mapping[str, str], progress: Progress
+) -> Status:
+    """A summary of live beside what is declared. Read-only."""
+    with Session(root, environment, environ) as session:
+        reading = session.read_journal()
+        booked = reading.booked(session.workspace)
+        live = session.read_live(session.configuration, booked, progress)
+        return status_of(session.configuration, live, booked, entries=len(reading.entries()))
+
+
+def snapshot(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    path: Path,
+    progress: Progress,
+) -> None:
+    """Write a local copy of live, for plans without credentials."""
+    from stratctl.live.snapshot import write_snapshot
+
+    with Session(root, environment, environ) as session:
+        booked = session.read_journal().booked(session.workspace)
+        write_snapshot(session.read_live(session.configuration, booked, progress), path)
+
+
+def audit_log(root: Path, *, environment: str | None) -> Iterator[dict[str, Any]]:
+    """The journal's entries, oldest first, after the chain has been verified."""
+    with Session(root, environment, {}) as session:
+        yield from session.read_journal().documents()
+
+
+def audit_verify(root: Path, *, environment: str | None) -> AuditReport:
+    """Verify the chain, its meaning, and the totals by a second reckoning."""
+    from stratctl.journal.store import audit
+
+    with Session(root, environment, {}) as session:
+        chosen = session.configuration.environment
+        return audit(session.journal_directory, chosen.name, session.workspace)
+
+
+def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:
+    """Write a record that every apply obeys."""
+    from stratctl.journal.record import Halt
+
+    with Session(root, environment, {}) as session, session.open_journal() as journal:
+        journal.append(Halt(exits_only=exits_only, reason=reason))
+
+
+def resume(root: Path, *, environment: str | None, reason: str) -> None:
+    """Lift a halt."""
+    from stratctl.journal.record import Resume
+
+    with Session(root, environment, {}) as session, session.open_journal() as journal:
+        journal.append(Resume(reason=reason))

@@ -1,0 +1,67 @@
+"""From a project root to a Configuration, whole or narrowed to some Strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stratctl.core.errors import UsageError
+from stratctl.core.state import DESIRED_ROWS
+from stratctl.core.tables import Workspace
+from stratctl.load import read_project
+from stratctl.resolve import resolve
+
+if TYPE_CHECKING:
+    from stratctl.core.plan import Acknowledgement
+    from stratctl.core.settings import Configuration
+
+
+def configure(
+    root: Path,
+    environment: str | None,
+    workspace: Workspace,
+    acknowledgements: Sequence[Acknowledgement] = (),
+) -> Configuration:
+    """Read and resolve one environment. Raises InputError with every problem at once."""
+    documents = read_project(root, environment, workspace)
+    configuration = resolve(documents, environment, workspace)
+    return replace(
+        configuration,
+        acknowledgements=(*configuration.acknowledgements, *acknowledgements),
+    )
+
+
+def resolve_every_environment(root: Path) -> Configuration:
+    """Read once, resolve each environment, and answer with the chosen one."""
+    workspace = Workspace()
+    documents = read_project(root, None, workspace, every_environment=True)
+    configurations = {name: resolve(documents, name, workspace) for name in documents.environments}
+    return configurations[documents.environment]
+
+
+def narrowed(
+    configuration: Configuration, *, target: Sequence[str], exclude: Sequence[str]
+) -> Configuration:
+    """Only the targeted Strategies, without the excluded ones. Raises UsageError for a name that
+    is not declared: a typing error must not turn into an empty plan."""
+    desired = configuration.desired
+    known = [strategy.name for strategy in desired.strategies]
+    unknown = sorted({*target, *exclude} - set(known))
+    if unknown:
+        raise UsageError(
+            f"no Strategy is called {', '.join(unknown)}",
+            hint=f"declared are {', '.join(known)}",
+        )
+    chosen = [name for name in known if (not target or name in target) and name not in exclude]
+    if chosen == known:
+        return configuration
+    rows = desired.rows.workspace.select(
+        "narrowed",
+        DESIRED_ROWS,
+        f"SELECT * FROM {desired.rows} WHERE list_contains($1::VARCHAR[], strategy)",
+        [chosen],
+    )
+    strategies = tuple(s for s in desired.strategies if s.name in chosen)
+    return replace(configuration, desired=replace(desired, strategies=strategies, rows=rows))

@@ -1,0 +1,55 @@
+"""Diff and plan, for plan, for apply, and again at apply's barrier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from stratctl.diff import diff
+from stratctl.plan import Origin, make_plan
+
+if TYPE_CHECKING:
+    from stratctl.core.plan import Plan
+    from stratctl.core.settings import Configuration
+    from stratctl.core.state import Booked, Live
+    from stratctl.pipeline.provenance import Provenance
+
+PLAN_LIFE = timedelta(hours=4)
+"""A plan older than this is stale: prices, people and books move."""
+
+
+@dataclass(frozen=True)
+class PlanInput:
+    """Everything that a plan depends on. The same input gives the same bytes."""
+
+    configuration: Configuration
+    live: Live
+    booked: Booked
+    provenance: Provenance
+    reusable_acknowledgements: frozenset[str] = frozenset()
+    """Used by an interrupted run of this very plan, so still good for it."""
+    complete: bool = True
+
+
+def make(given: PlanInput) -> Plan:
+    """The plan. Raises InputError where desired contradicts what has happened."""
+    declared = {strategy.name for strategy in given.configuration.desired.strategies}
+    live = given.live
+    if not given.complete:
+        shown = tuple(strategy for strategy in live.strategies if strategy.name in declared)
+        live = replace(live, strategies=shown)
+    made = datetime.fromisoformat(live.as_of)
+    return make_plan(
+        diff(given.configuration.desired, live),
+        live,
+        given.configuration,
+        Origin(
+            commit=given.provenance.commit,
+            as_of=live.as_of,
+            expires_at=(made + PLAN_LIFE).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            used_acknowledgements=given.booked.used_acknowledgements
+            - given.reusable_acknowledgements,
+            complete=given.complete,
+        ),
+    )

@@ -1,0 +1,181 @@
+"""One run's edges, opened when they are first needed: files, clock, provider, journal."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stratctl.core.errors import JournalUnavailable, UsageError
+from stratctl.core.tables import Workspace
+from stratctl.journal.store import open_journal, read_journal
+from stratctl.live.auth import credentials_from
+from stratctl.live.client import ReadClient, WriteClient
+from stratctl.live.clockwork import real_clockwork
+from stratctl.live.limiter import Limiter
+from stratctl.live.reader import Reader
+from stratctl.live.snapshot import read_snapshot
+from stratctl.live.transport import Endpoint, real_transport
+from stratctl.live.writer import Writer
+from stratctl.pipeline.configuring import configure
+
+if TYPE_CHECKING:
+    from stratctl.core.plan import Acknowledgement
+    from stratctl.core.report import Progress
+    from stratctl.core.settings import Configuration
+    from stratctl.core.state import Booked, Live
+    from stratctl.journal.store import Journal, Reading
+
+RUNNING_SANDBOX = Path(".stratctl", "sandbox.json")
+"""Where a running sandbox says its address, below the project root."""
+
+
+class Session:
+    """What the verbs share. A plan's session never makes a client that can write."""
+
+    def __init__(
+        self,
+        root: Path,
+        environment: str | None,
+        environ: Mapping[str, str],
+        acknowledgements: Sequence[Acknowledgement] = (),
+        *,
+        applies: bool = False,
+    ) -> None:
+        self._applies = applies
+        self.root = root
+        self.environ = environ
+        self.workspace = Workspace()
+        self.clockwork = real_clockwork()
+        self.run = str(uuid.uuid4())
+        self.configuration = configure(root, environment, self.workspace, acknowledgements)
+        self._limiter = Limiter(self.clockwork)
+        self._close: list[Callable[[], None]] = []
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for close in reversed(self._close):
+            close()
+
+    # --- the clock --------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """The wall clock, in UTC."""
+        return datetime.fromtimestamp(self.clockwork.wall(), UTC)
+
+    # --- the provider -----------------------------------------------------------------------
+
+    @cached_property
+    def reads(self) -> ReadClient:
+        """A client that cannot write: its transport carries GET only."""
+        client = ReadClient(**self._connection(self._read_credentials()))
+        client.check_clock()
+        return client
+
+    @cached_property
+    def writer(self) -> Writer:
+        """The one way to write, for apply only."""
+        client = WriteClient(**self._connection("STRATCTL_WRITE"))
+        return Writer(client, self.reads, self.clockwork)
+
+    def read_live(self, configuration: Configuration, booked: Booked, progress: Progress) -> Live:
+        """Read the provider for what this configuration declares and the journal has bound."""
+        environment, desired = configuration.environment, configuration.desired
+        return Reader(self.reads, self.clockwork).read(
+            realm=environment.realm,
+            declared=desired.strategies,
+            float_account=environment.float_account,
+            booked=booked,
+            workspace=self.workspace,
+            as_of=timestamp(self.now()),
+            price_assets=sorted(
+                {
+                    (asset, strategy.quoted_currency)
+                    for strategy in desired.strategies
+                    for target in strategy.targets
+                    for asset in target.rebalance_vector.assets
+                }
+            ),
+            progress=lambda subject, rows: progress(subject, rows, None),
+        )
+
+    def read_snapshot(self, path: Path) -> Live:
+        """Live as it was when a snapshot was written."""
+        return read_snapshot(path, self.workspace)
+
+    # --- the journal ------------------------------------------------------------------------
+
+    @property
+    def journal_directory(self) -> Path:
+        return self.root / self.configuration.environment.journal_directory
+
+    def read_journal(self) -> Reading:
+        """The journal as it is now, without a lock."""
+        environment = self.configuration.environment
+        return read_journal(self.journal_directory, environment.name, environment.realm)
+
+    def open_journal(self) -> Journal:
+        """Lock the journal. Raises JournalUnavailable in CI unless it is declared persistent.
+
+        A CI runner's disk usually dies with the job, and a journal that dies is none.
+        """
+        environment = self.configuration.environment
+        if self.environ.get("CI") and not environment.journal_persistent:
+            raise JournalUnavailable(
+                "the journal is a local directory and CI is set",
+                hint="keep it on a disk that outlives the job and say persistent: true under"
+                " journal in stratctl.yaml",
+            )
+        return open_journal(
+            self.journal_directory,
+            environment.name,
+            environment.realm,
+            clock=self.now,
+            run=self.run,
+        )
+
+    # --- inside -----------------------------------------------------------------------------
+
+    def _read_credentials(self) -> str:
+        """An apply job may hold the write key alone; a plan job never looks for it."""
+        if self._applies and "STRATCTL_READ_KEY" not in self.environ:
+            return "STRATCTL_WRITE"
+        return "STRATCTL_READ"
+
+    def _connection(self, prefix: str) -> dict[str, Any]:
+        credentials = credentials_from(self.environ, prefix)
+        endpoint = Endpoint.parse(self._address())
+        transport = real_transport(endpoint)
+        self._close.append(transport.close)
+        return {
+            "endpoint": endpoint,
+            "credentials": credentials,
+            "transport": transport,
+            "clockwork": self.clockwork,
+            "limiter": self._limiter,
+        }
+
+    def _address(self) -> str:
+        endpoint = self.configuration.environment.endpoint
+        if endpoint != "sandbox":
+            return endpoint
+        path = self.root / RUNNING_SANDBOX
+        try:
+            address = json.loads(path.read_text(encoding="utf-8"))["endpoint"]
+        except (FileNotFoundError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise UsageError(
+                "no sandbox is running for this project",
+                hint="start one with: stratctl sandbox --credentials .stratctl/credentials",
+            ) from error
+        return str(address)
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,202 @@
+"""From a plan to the work that apply's generators are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from stratctl.apply import CallWork, StrategyWork, TraderRef
+from stratctl.core.event import IntentRow, Satisfied
+from stratctl.core.state import LIVE_ROWS, TRADING_VERBS, Verb
+from stratctl.pipeline.planning import PLAN_LIFE, PlanInput, make
+
+if TYPE_CHECKING:
+    from stratctl.core.event import Intent, Unfinished
+    from stratctl.core.plan import Call, Plan
+    from stratctl.core.state import Booked, Live
+
+
+def strategy_works(
+    plan: Plan, live: Live, booked: Booked, resumed: Mapping[str, Unfinished]
+) -> tuple[StrategyWork, ...]:
+    """One piece of work per Strategy that has calls, records to write, or a call to resume."""
+    calls: dict[str, list[CallWork]] = {}
+    for work in call_works(plan):
+        calls.setdefault(work.call.strategy, []).append(work)
+    forfeits: dict[str, list[tuple[str, int, int]]] = {}
+    for strategy, *forfeit in plan.forfeits.rows():
+        forfeits.setdefault(strategy, []).append((forfeit[0], forfeit[1], forfeit[2]))
+    found = {strategy.name: strategy for strategy in live.strategies}
+    satisfied = _satisfied(plan, {name: strategy.id for name, strategy in found.items()})
+    acknowledgements = tuple(a.id for a in plan.acknowledgements)
+    currencies = {call.strategy: call.currency for call in plan.calls}
+    works = []
+    for name in sorted({*calls, *forfeits, *satisfied, *resumed}):
+        strategy = found.get(name)
+        strategy_id = strategy.id if strategy else None
+        committed = [o.slot for o in booked.operations if o.strategy_id == strategy_id]
+        works.append(
+            StrategyWork(
+                strategy=name,
+                strategy_id=strategy_id,
+                realm=plan.realm,
+                currency=strategy.quoted_currency if strategy else currencies[name],
+                head_slot=max([strategy.head_slot if strategy else 0, *committed]),
+                calls=tuple(calls.get(name, ())),
+                acknowledgements=acknowledgements,
+                forfeits=tuple(forfeits.get(name, ())),
+                satisfied=tuple(satisfied.get(name, ())),
+                resume=resumed.get(name),
+            )
+        )
+    return tuple(works)
+
+
+def call_works(plan: Plan, *, within: Sequence[CallWork] | None = None) -> tuple[CallWork, ...]:
+    """Each call with its rows; with ``within``, only rows that those calls already had.
+
+    A row keeps its call only where verb and vector are the same: another target is another row.
+    """
+    allowed = None
+    if within is not None:
+        allowed = {
+            (work.call.verb, _vector_text(work.call), row.participant_code, row.auto_rebalance)
+            for work in within
+            for row in work.rows
+        }
+    works = []
+    for call in plan.calls:
+        rows = [
+            (IntentRow(code, amount, flag), TraderRef(trader_id or "", updated_at or ""))
+            for code, amount, flag, trader_id, updated_at in plan.rows.workspace.rows(
+                f"""
+                SELECT participant_code, amount_minor, auto_rebalance, trader_id,
+                    trader_updated_at
+                FROM {plan.rows} WHERE call = $1 ORDER BY participant_code
+                """,
+                [call.number],
+            )
+            if allowed is None or (call.verb, _vector_text(call), code, flag) in allowed
+        ]
+        if call.rows and not rows:
+            continue
+        works.append(
+            CallWork(
+                call=replace(
+                    call,
+                    rows=len(rows),
+                    amount_minor=sum(row.amount_minor or 0 for row, _ in rows),
+                ),
+                rows=tuple(row for row, _ in rows),
+                traders=tuple(trader for _, trader in rows) if call.verb is Verb.FLAGS else (),
+            )
+        )
+    return tuple(works)
+
+
+def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | None) -> bool:
+    """Whether a call that may or may not have been sent would be planned again, just like that.
+
+    The question is asked of a world in which it was never sent; a call that is too old to be
+    covered by any approval is not wanted.
+    """
+    intent = unfinished.intent
+    now = datetime.fromisoformat(given.live.as_of).timestamp()
+    if unfinished.signed_last is None or now - unfinished.signed_last > PLAN_LIFE.total_seconds():
+        return False
+    if approved is not None and not _covers(approved, intent):
+        return False
+    return _covers(make(replace(given, live=_as_if_never_sent(given.live, intent))), intent)
+
+
+def _covers(plan: Plan, intent: Intent) -> bool:
+    """Whether a plan has every row of an intent, for at least its amount."""
+    numbers = [
+        call.number
+        for call in plan.calls
+        if (call.strategy, call.verb, _vector_text(call))
+        == (intent.strategy, intent.verb, intent.vector_text)
+    ]
+    if intent.verb not in TRADING_VERBS:
+        return bool(numbers)
+    planned = {
+        code: (amount, flag)
+        for code, amount, flag in plan.rows.workspace.rows(
+            f"""
+            SELECT participant_code, amount_minor, auto_rebalance FROM {plan.rows}
+            WHERE list_contains($1::INTEGER[], call)
+            """,
+            [numbers],
+        )
+    }
+    return all(
+        row.participant_code in planned
+        and (planned[row.participant_code][0] or 0) >= (row.amount_minor or 0)
+        and planned[row.participant_code][1] == row.auto_rebalance
+        for row in intent.rows
+    )
+
+
+def _as_if_never_sent(live: Live, intent: Intent) -> Live:
+    """Live without what the journal counts for this call."""
+    space = live.rows.workspace
+    rows = [
+        (
+            row.participant_code,
+            row.amount_minor or 0 if intent.verb in (Verb.ENROLL, Verb.TOP_UP) else 0,
+            row.amount_minor or 0 if intent.verb is Verb.PARTIAL_SELL else 0,
+        )
+        for row in intent.rows
+    ]
+    pending = space.table(
+        "pending",
+        {"participant_code": "VARCHAR", "in_minor": "BIGINT", "out_minor": "BIGINT"},
+        list(zip(*rows, strict=True)),
+    )
+    replaced = {
+        "contributed_minor": "contributed_minor - coalesce(in_minor, 0)",
+        "withdrawn_minor": "withdrawn_minor - coalesce(out_minor, 0)",
+        "busy": "CASE WHEN pending.participant_code IS NULL THEN busy END",
+    }
+    columns = ", ".join(
+        f"({replaced[column]}) AS {column}" if column in replaced else f"live.{column}"
+        for column in LIVE_ROWS
+    )
+    without = space.select(
+        "as_if_never_sent",
+        LIVE_ROWS,
+        f"""
+        SELECT {columns} FROM {live.rows} AS live
+        LEFT JOIN {pending} AS pending
+          ON live.strategy_id = $1 AND live.participant_code = pending.participant_code
+        """,
+        [intent.strategy_id],
+    )
+    return replace(live, rows=without)
+
+
+def _satisfied(plan: Plan, strategy_ids: Mapping[str, str]) -> dict[str, list[Satisfied]]:
+    found: dict[str, list[Satisfied]] = {}
+    for strategy, text, epoch, participants in plan.satisfied.workspace.rows(
+        f"""
+        SELECT strategy, target_text, target_epoch,
+            list(participant_code ORDER BY participant_code)
+        FROM {plan.satisfied} GROUP BY ALL ORDER BY ALL
+        """
+    ):
+        found.setdefault(strategy, []).append(
+            Satisfied(
+                strategy=strategy,
+                strategy_id=strategy_ids[strategy],
+                target_text=text,
+                target_epoch=epoch,
+                participants=tuple(participants),
+            )
+        )
+    return found
+
+
+def _vector_text(call: Call) -> str:
+    return call.vector.text if call.vector else ""
