@@ -137,7 +137,8 @@ def _allocations(
             errors.append(f"{here}/underlying_currency must be a supported asset")
         if _is_weight(kind, weight, f"{here}/weight", switches, errors):
             found[asset] = str(weight)
-    if len(errors) == before and sum(map(weight_units, found.values())) != 10**WEIGHT_SCALE:
+    total = sum(map(weight_units, found.values()))
+    if value and len(errors) == before and total != 10**WEIGHT_SCALE:
         errors.append(f"{path} weights must sum to 1")
     return tuple(found.items())
 

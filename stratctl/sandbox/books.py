@@ -88,6 +88,16 @@ class Books:
         )
         return 0 if row is None else int(row[0])
 
+    def named(self, *, owner: str, group: str, label: str, asset: str, type: str) -> Account:
+        """The account with this identity; a new one belongs to the participants."""
+        row = self._store.row(
+            "SELECT book FROM account WHERE label = ? AND owner = ? AND asset = ? AND type = ?"
+            " AND grp = ?",
+            (label, owner, asset, type, group),
+        )
+        book = "participants" if row is None else str(row[0])
+        return Account(book, owner, group, label, asset, type)
+
     def holdings(self, label: str, owners: Iterable[str]) -> dict[str, dict[str, int]]:
         """Per owner, the non-zero balances under one label."""
         found: dict[str, dict[str, int]] = {}

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from email.utils import formatdate
 from functools import lru_cache
 from typing import Protocol
 
@@ -40,6 +41,12 @@ class ManualClock:
 @lru_cache(maxsize=4096)
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@lru_cache(maxsize=16)
+def http_date(seconds: int) -> str:
+    """The Date header of an answer."""
+    return formatdate(seconds, usegmt=True)
 
 
 def rfc3339(milliseconds: int) -> str:

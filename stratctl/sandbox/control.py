@@ -1,5 +1,6 @@
 """`/_sandbox/…`: what no provider lets its clients do, for people and tests on this machine."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ from stratctl.sandbox.switches import SWITCHES
 from stratctl.sandbox.world import World
 
 PREFIX = "/_sandbox/"
+_OWNER = re.compile(r"[A-Z0-9]{6}", re.ASCII)
+_LABEL = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
 LAGS = {
     "operations": "operations_lag_seconds",
@@ -188,6 +191,8 @@ class Control:
         with self._world.store.transaction():
             for code in codes:
                 account = engine.funding_account(code, currency)
+                if wanted < engine.reserved(currency, code or None):
+                    raise ValueError("the balance is less than what running Operations need")
                 change = wanted - books.balance(account)
                 self._move_by_hand(account, change)
         return {"currency": currency, "balance": padded(wanted, CENTS)}
@@ -205,7 +210,13 @@ class Control:
         owner, label = str(body.get("owner", "")), str(body.get("label", "general"))
         group = str(body.get("group", self._world.platform))
         kind = str(body.get("type", "available"))
-        account = Account("participants", owner, group, label, asset, kind)
+        if not _OWNER.fullmatch(owner) or not _LABEL.fullmatch(label):
+            raise ValueError("owner is a participant code, label at most 40 of A-Z a-z 0-9 _ -")
+        account = self._world.books.named(
+            owner=owner, group=group, label=label, asset=asset, type=kind
+        )
+        if change < 0 and self._world.engine.is_busy():
+            raise ValueError("nothing can be taken while Operations run")
         with self._world.store.transaction():
             if self._world.books.balance(account) + change < 0:
                 raise ValueError("the account would become negative")
@@ -246,6 +257,8 @@ class Control:
 
     def _set_switches(self, body: dict[str, Any]) -> Any:
         switches, store = self._world.switches, self._world.store
+        if "funding_model" in body and self._world.engine.is_busy():
+            raise ValueError("the funding model cannot change while Operations run")
         with store.transaction():
             for name, value in body.items():
                 switches.set(name, _text(value))

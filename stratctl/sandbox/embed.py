@@ -52,6 +52,12 @@ class Sandbox:
         """Move sandbox time forward; at most three decimals."""
         self.control("advance", {"seconds": seconds})
 
+    def __enter__(self) -> "Sandbox":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close the state file."""
         self.provider.close()

@@ -39,7 +39,10 @@ _EXECUTED_AT_UNSET = {"empty": ',"executed_at":""', "null": ',"executed_at":null
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One row of the operation table, with what its Strategy adds."""
+    """One row of the operation table, with what its Strategy adds.
+
+    `weights` are the allocations as integer ratios.
+    """
 
     seq: int
     id: str
@@ -48,13 +51,8 @@ class Operation:
     quoted_currency: str
     type: str
     status: str
-    allocations: str
+    weights: tuple[tuple[str, int], ...]
     due_ms: int
-
-    @property
-    def weights(self) -> list[tuple[str, int]]:
-        """The allocations as integer ratios."""
-        return [(asset, weight_units(text)) for asset, text in json.loads(self.allocations)]
 
 
 @dataclass(slots=True)
@@ -185,7 +183,18 @@ class Engine:
             )
             if row is None:
                 return steps
-            operation = Operation(*row)
+            weights = tuple((asset, weight_units(text)) for asset, text in json.loads(row[7]))
+            operation = Operation(
+                seq=row[0],
+                id=row[1],
+                strategy_seq=row[2],
+                strategy_id=row[3],
+                quoted_currency=row[4],
+                type=row[5],
+                status=row[6],
+                weights=weights,
+                due_ms=row[8],
+            )
             with self._store.transaction():
                 self._steps[operation.status](operation)
             steps += 1
@@ -233,7 +242,10 @@ class Engine:
         self._write_traders_of(work)
         self._write_holds(operation, traders.values())
         self._end(operation, ended)
-        self._advance(operation, "pricing", "pricing_ms", reserved)
+        if len(ended) == len(work):
+            self._finish(operation)
+        else:
+            self._advance(operation, "pricing", "pricing_ms", reserved)
 
     def _is_queued(self, operation: Operation) -> bool:
         """Whether an earlier rebalance of the Strategy is still running; then wait for it."""
@@ -347,10 +359,13 @@ class Engine:
         )
         self._end(operation, ended)
         reserved = sum(item.amount for item in kept) if operation.type in BUYS else 0
-        self._advance(operation, "settling", "settling_ms", reserved)
+        if kept:
+            self._advance(operation, "settling", "settling_ms", reserved)
+        else:
+            self._finish(operation)
 
     def _terms(self, operation: Operation, holdings: Iterable[dict[str, int]]) -> Terms:
-        assets = {asset for asset, _ in operation.weights}
+        assets = {asset for asset, _ in operation.weights if self._market.tradable(asset)}
         for held in holdings:
             assets.update(held)
         assets.discard(operation.quoted_currency)
@@ -604,6 +619,10 @@ class Engine:
     def funded_by_participants(self) -> bool:
         """Whether each participant pays from an account of its own."""
         return self._switches["funding_model"] == "direct"
+
+    def is_busy(self) -> bool:
+        """Whether any Operation is not terminal."""
+        return self._store.row("SELECT 1 FROM operation WHERE due_ms IS NOT NULL") is not None
 
     # Rows
 

@@ -15,7 +15,6 @@ from stratctl.sandbox.messages import (
 )
 from stratctl.sandbox.paging import (
     Filter,
-    NumberedPages,
     add_timestamps,
     one_of,
     page_number,
@@ -43,8 +42,6 @@ SETTLEMENT_STATES = (
     "defaulted",
     "counterparty_defaulted",
 )
-ACCOUNTS_PAGE = 200
-OTHER_PAGE = 100
 DAY_MS = 86_400_000
 TRADES_REACH_BACK_MS = 60 * DAY_MS
 """GET /trades shows the last two months only."""
@@ -92,7 +89,8 @@ def read_symbol_data(call: Call) -> Response:
         return json_response(200, [])
     price = trimmed(market.price(symbol, quoted, call.now_ms), PRICE_SCALE, at_least=2)
     value = {"value": price}
-    seconds, milliseconds = divmod(call.now_ms, 1000)
+    age_ms = call.world.switches.number("price_age_seconds") * 1000
+    seconds, milliseconds = divmod(call.now_ms - age_ms, 1000)
     data = {
         "price": value,
         "median": value,
@@ -170,14 +168,14 @@ def list_participants(call: Call) -> Response:
     if status:
         wanted.add("t.status = ?", status)
     number = page_number(query)
-    pages = NumberedPages(call.world.store, OTHER_PAGE)
+    pages = call.world.pages.participants
     rows, count = pages.page(
         "SELECT t.seq, t.code, t.status, t.reason_code, t.jurisdiction, t.updated_ms"
         " FROM participant t",
         "SELECT count(*) FROM participant t",
         wanted,
         number=number,
-        version=None,
+        version=call.world.participants.version,
     )
     people = [
         {
@@ -192,7 +190,7 @@ def list_participants(call: Call) -> Response:
         }
         for _, code, status, reason, jurisdiction, updated in rows
     ]
-    return _numbered(people, number=number, count=count, size=OTHER_PAGE)
+    return _numbered(people, number=number, count=count, size=pages.size)
 
 
 def _numbered(items: list[Any], *, number: int, count: int, size: int) -> Response:
@@ -211,43 +209,38 @@ def _numbered(items: list[Any], *, number: int, count: int, size: int) -> Respon
 # Accounts
 
 
-class Accounts:
-    """Accounts and movements: only non-zero balances are listed, 200 a page."""
-
-    def __init__(self, call_pages: NumberedPages) -> None:
-        self._pages = call_pages
-
-    def list(self, call: Call) -> Response:
-        """GET /accounts: own accounts and those whose group is the platform."""
-        wanted, query = Filter(), call.query
-        wanted.add("t.visible = 1")
-        kind = one_of(query, "account_type", ACCOUNT_TYPES)
-        if kind:
-            wanted.add("t.type = ?", kind)
-        for name, column in (
-            ("account_owner", "owner"),
-            ("account_group", "grp"),
-            ("account_label", "label"),
-            ("asset", "asset"),
-        ):
-            if query.get(name):
-                wanted.add(f"t.{column} = ?", query[name])
-        number = page_number(query)
-        lag_ms = call.world.switches.number("accounts_lag_seconds") * 1000
-        if lag_ms:
-            rows, count = _accounts_before(call, wanted, number, call.now_ms - lag_ms)
-        else:
-            wanted.add("t.balance <> '0'")
-            rows, count = self._pages.page(
-                _ACCOUNT,
-                "SELECT count(*) FROM account t",
-                wanted,
-                number=number,
-                version=call.world.books.version,
-            )
-        items = [_account(call, row) for row in rows]
-        pages = total_pages(count, ACCOUNTS_PAGE)
-        return json_response(200, {"message": items, "page": number, "total_pages": pages})
+def list_accounts(call: Call) -> Response:
+    """GET /accounts: own accounts and those whose group is the platform; non-zero only."""
+    wanted, query = Filter(), call.query
+    wanted.add("t.visible = 1")
+    kind = one_of(query, "account_type", ACCOUNT_TYPES)
+    if kind:
+        wanted.add("t.type = ?", kind)
+    for name, column in (
+        ("account_owner", "owner"),
+        ("account_group", "grp"),
+        ("account_label", "label"),
+        ("asset", "asset"),
+    ):
+        if query.get(name):
+            wanted.add(f"t.{column} = ?", query[name])
+    number, pages = page_number(query), call.world.pages.accounts
+    lag_ms = call.world.switches.number("accounts_lag_seconds") * 1000
+    if lag_ms:
+        rows, count = _accounts_before(call, wanted, number, call.now_ms - lag_ms)
+    else:
+        wanted.add("t.balance <> '0'")
+        rows, count = pages.page(
+            _ACCOUNT,
+            "SELECT count(*) FROM account t",
+            wanted,
+            number=number,
+            version=call.world.books.version,
+        )
+    items = ",".join(_account(call, row) for row in rows)
+    total = total_pages(count, pages.size)
+    body = f'{{"message":[{items}],"page":{number},"total_pages":{total}}}'
+    return Response(200, body=body.encode())
 
 
 _ACCOUNT = (
@@ -256,19 +249,15 @@ _ACCOUNT = (
 )
 
 
-def _account(call: Call, row: Row) -> dict[str, Any]:
+def _account(call: Call, row: Row) -> str:
+    """One account as JSON text: pages of them are read by the thousand."""
     _, asset, owner, kind, group, label, balance, name, updated = row
-    precision = call.world.market.instruments[asset].precision
-    return {
-        "asset": asset,
-        "account_owner": owner,
-        "account_type": kind,
-        "account_group": group,
-        "account_label": label,
-        "balance": padded(int(balance), precision),
-        "account_id": name,
-        "last_update": updated,
-    }
+    amount = padded(int(balance), call.world.market.instruments[asset].precision)
+    return (
+        f'{{"asset":"{asset}","account_owner":"{owner}","account_type":"{kind}",'
+        f'"account_group":"{group}","account_label":"{label}","balance":"{amount}",'
+        f'"account_id":"{name}","last_update":{updated}}}'
+    )
 
 
 def _accounts_before(
@@ -292,13 +281,13 @@ def _accounts_before(
         )
         then.append((*row[:6], str(int(row[6]) - since[row[0]]), row[7], updated))
     shown = [row for row in then if row[6] != "0"]
-    start = (number - 1) * ACCOUNTS_PAGE
-    return shown[start : start + ACCOUNTS_PAGE], len(shown)
+    size = call.world.pages.accounts.size
+    return shown[(number - 1) * size : number * size], len(shown)
 
 
 def read_account(call: Call) -> Response:
     """GET /accounts/{account_id}: an account that is empty now can still be read."""
-    return json_response(200, {"message": _account(call, _visible_account(call))})
+    return Response(200, body=f'{{"message":{_account(call, _visible_account(call))}}}'.encode())
 
 
 def list_movements(call: Call) -> Response:
@@ -310,13 +299,14 @@ def list_movements(call: Call) -> Response:
     if call.query.get("parent_link_id"):
         wanted.add("d.id = ?", call.query["parent_link_id"])
     number = page_number(call.query)
-    rows, count = NumberedPages(call.world.store, ACCOUNTS_PAGE).page(
+    pages = call.world.pages.movements
+    rows, count = pages.page(
         "SELECT t.seq, t.run, t.type, t.change, t.at_ms, d.id FROM movement t"
         " LEFT JOIN trade d ON d.seq = t.trade_seq",
         "SELECT count(*) FROM movement t LEFT JOIN trade d ON d.seq = t.trade_seq",
         wanted,
         number=number,
-        version=None,
+        version=call.world.books.version,
     )
     precision = call.world.market.instruments[account[1]].precision
     items = [
@@ -334,8 +324,8 @@ def list_movements(call: Call) -> Response:
         }
         for seq, run, kind, change, at_ms, trade in rows
     ]
-    pages = total_pages(count, ACCOUNTS_PAGE)
-    return json_response(200, {"message": items, "page": number, "total_pages": pages})
+    total = total_pages(count, pages.size)
+    return json_response(200, {"message": items, "page": number, "total_pages": total})
 
 
 def _visible_account(call: Call) -> Row:
@@ -388,40 +378,37 @@ _TRADE_COUNT = (
 )
 
 
-class Trades:
-    """Trades of the last two months; all of them are settled at once."""
-
-    def __init__(self, pages: NumberedPages) -> None:
-        self._pages = pages
-
-    def list(self, call: Call) -> Response:
-        """GET /trades."""
-        wanted, query = Filter(), call.query
-        today_ms = call.now_ms // DAY_MS * DAY_MS
-        wanted.add("t.executed_ms >= ?", today_ms - TRADES_REACH_BACK_MS)
-        if query.get("account_label"):
-            wanted.add("s.id = ?", query["account_label"])
-        if query.get("party_code") and query["party_code"] != PROVIDER:
-            wanted.add("e.participant = ?", query["party_code"])
-        if query.get("execution_id"):
-            wanted.add("e.id = ?", query["execution_id"])
-        if query.get("client_trade_id"):
-            wanted.add("t.id = ?", query["client_trade_id"])
-        for name in ("platform_code", "market_identifier_code", "reporting_party"):
-            others = query.get(name) not in (None, "", PROVIDER, "SCXM")
-            if others or query.get(f"omit_{name}") in (PROVIDER, "SCXM"):
-                wanted.add("0")
-        if one_of(query, "trade_state", TRADE_STATES) not in (None, "terminated"):
+def list_trades(call: Call) -> Response:
+    """GET /trades: those of the last two months; all of them are settled at once."""
+    wanted, query = Filter(), call.query
+    today_ms = call.now_ms // DAY_MS * DAY_MS
+    wanted.add("t.executed_ms >= ?", today_ms - TRADES_REACH_BACK_MS)
+    if query.get("account_label"):
+        wanted.add("s.id = ?", query["account_label"])
+    if query.get("party_code") and query["party_code"] != PROVIDER:
+        wanted.add("e.participant = ?", query["party_code"])
+    if query.get("execution_id"):
+        wanted.add("e.id = ?", query["execution_id"])
+    if query.get("client_trade_id"):
+        wanted.add("t.id = ?", query["client_trade_id"])
+    for name, own in (
+        ("platform_code", PROVIDER),
+        ("market_identifier_code", "SCXM"),
+        ("reporting_party", PROVIDER),
+    ):
+        if (query.get(name) or own) != own or query.get(f"omit_{name}") == own:
             wanted.add("0")
-        if one_of(query, "settlement_state", SETTLEMENT_STATES) not in (None, "settled"):
-            wanted.add("0")
-        add_timestamps(wanted, query, "transaction_timestamp", "t.executed_ms")
-        number = page_number(query)
-        rows, count = self._pages.page(
-            _TRADE, _TRADE_COUNT, wanted, number=number, version=call.world.books.version
-        )
-        items = [_trade(call, row) for row in rows]
-        return _numbered(items, number=number, count=count, size=OTHER_PAGE)
+    if one_of(query, "trade_state", TRADE_STATES) not in (None, "terminated"):
+        wanted.add("0")
+    if one_of(query, "settlement_state", SETTLEMENT_STATES) not in (None, "settled"):
+        wanted.add("0")
+    add_timestamps(wanted, query, "transaction_timestamp", "t.executed_ms")
+    number, pages = page_number(query), call.world.pages.trades
+    rows, count = pages.page(
+        _TRADE, _TRADE_COUNT, wanted, number=number, version=call.world.books.version
+    )
+    items = [_trade(call, row) for row in rows]
+    return _numbered(items, number=number, count=count, size=pages.size)
 
 
 def read_trade(call: Call) -> Response:

@@ -181,9 +181,13 @@ def rebalance(weights: Weights, holdings: Mapping[str, int], cash: int, terms: T
 def _deltas(
     weights: Weights, holdings: Mapping[str, int], cash: int, terms: Terms
 ) -> tuple[list[Leg], list[tuple[str, int]]]:
-    """The sells, and what is missing of each asset that is under its target."""
+    """The sells, and what is missing of each asset that is under its target.
+
+    Less than a cent off is on target.
+    """
+    cent = power_of_ten(_VALUE_SCALE - CENTS)
     values = {asset: terms.value(asset, units) for asset, units in holdings.items()}
-    total = sum(values.values()) + cash * power_of_ten(_VALUE_SCALE - CENTS)
+    total = sum(values.values()) + cash * cent
     whole = sum(weight for _, weight in weights)
     targets = {asset: total * weight // whole for asset, weight in weights}
     sells, missing = [], []
@@ -191,12 +195,11 @@ def _deltas(
         target, value = targets.get(asset, 0), values.get(asset, 0)
         if target == 0 and asset in holdings:
             sells.append(_exit(asset, holdings[asset], terms))
-        elif value > target:
+        elif value - target >= cent:
             scale = power_of_ten(terms.precisions[asset] + PRICE_SCALE - _VALUE_SCALE)
             surplus = (value - target) * scale // terms.prices[asset]
-            if surplus:
-                sells.append(_trim(asset, min(surplus, holdings[asset]), terms))
-        elif target > value:
+            sells.append(_trim(asset, min(surplus, holdings[asset]), terms))
+        elif target - value >= cent:
             missing.append((asset, target - value))
     return sells, missing
 

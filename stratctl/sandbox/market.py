@@ -4,6 +4,7 @@ Prices are in US dollars, as integers of 10**-16; a price in another currency is
 two of them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from stratctl.sandbox.store import Store
 
 ONE = 10**PRICE_SCALE
 INDEX_WINDOW_MS = 3_600_000
+_SYMBOL = re.compile(r"[A-Z0-9]{1,12}(?:\.[A-Z0-9]{1,12})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,11 @@ class Market:
     def set_prices(self, prices: Mapping[str, str], now_ms: int) -> None:
         """Set prices in US dollars; an unknown code becomes a new instrument.
 
-        Raises ValueError when a price is not a positive decimal.
+        Raises ValueError when a code or a price is not one. A price is a positive decimal.
         """
         for symbol, price in prices.items():
+            if not _SYMBOL.fullmatch(symbol):
+                raise ValueError(f"not an asset code: {symbol!r}")
             if symbol not in self.instruments:
                 self.list_asset(known(symbol, price))
             self.set_price(symbol, price, now_ms)
@@ -113,15 +117,6 @@ class Market:
         if quoted_currency == "USD":
             return dollars
         return half_even(dollars * ONE, self._hourly_mean(quoted_currency, now_ms))
-
-    def price_since(self, symbol: str, now_ms: int) -> int:
-        """When the price last changed, in sandbox milliseconds."""
-        return int(
-            self._store.value(
-                "SELECT max(since_ms) FROM price WHERE asset = ? AND since_ms <= ?",
-                (symbol, now_ms),
-            )
-        )
 
     def _dollars(self, symbol: str, now_ms: int) -> int:
         units = self._store.value(

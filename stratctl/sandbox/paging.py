@@ -91,7 +91,7 @@ def _position(token: str) -> tuple[str, int]:
 
 
 class NumberedPages:
-    """Pages by number over rows that change between requests, as the provider's do.
+    """One resource's pages by number, over rows that change between requests.
 
     Counting and skipping rows is slow, so the row where the next page starts is remembered
     until the rows change; what a page shows is the same either way.
@@ -126,6 +126,16 @@ class NumberedPages:
         if rows:
             self._starts[(*key, number + 1)] = rows[-1][0]
         return rows, self._counts[key]
+
+
+class Pages:
+    """The resources that are paged by number, with their documented or usual page sizes."""
+
+    def __init__(self, store: Store) -> None:
+        self.accounts = NumberedPages(store, 200)
+        self.movements = NumberedPages(store, 200)
+        self.trades = NumberedPages(store, 100)
+        self.participants = NumberedPages(store, 100)
 
 
 def page_number(query: Mapping[str, str]) -> int:

@@ -55,13 +55,15 @@ def code_of(number: int) -> str:
 
 
 class Participants:
-    """The participants, in the store."""
+    """The participants, in the store. `version` rises with every change."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.version = 0
 
     def create(self, count: int, now_ms: int) -> None:
         """Approve the first `count` codes; those that exist stay as they are."""
+        self.version += 1
         self._store.write_many(
             "INSERT OR IGNORE INTO participant (code, status, reason_code, jurisdiction,"
             " blocked_assets, updated_ms) VALUES (?, 'approved', '', 'US-IL', '', ?)",
@@ -76,6 +78,7 @@ class Participants:
         status = wanted.get("status", "approved")
         if status not in STATUSES:
             raise ValueError(f"not a participant status: {status!r}")
+        self.version += 1
         self._store.write(
             "INSERT INTO participant (code, status, reason_code, jurisdiction, blocked_assets,"
             " updated_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (code) DO UPDATE SET"

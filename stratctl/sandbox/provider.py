@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from stratctl.sandbox.auth import Credential, Gate, check_may_write, make_credential
 from stratctl.sandbox.bodies import QUOTED_CURRENCIES
 from stratctl.sandbox.books import PROVIDER, Account, Books, Posting, outside_account
-from stratctl.sandbox.clock import Clock
+from stratctl.sandbox.clock import Clock, http_date
 from stratctl.sandbox.control import PREFIX, Control
 from stratctl.sandbox.engine import Engine
 from stratctl.sandbox.faults import Fault, Faults, answer_instead, spoil
@@ -26,6 +26,7 @@ from stratctl.sandbox.messages import (
     json_response,
     not_found,
 )
+from stratctl.sandbox.paging import Pages
 from stratctl.sandbox.participants import Participants
 from stratctl.sandbox.routes import Routes
 from stratctl.sandbox.store import Store
@@ -56,7 +57,7 @@ class Provider:
         self.faults = Faults()
         self._settings = settings
         self._lock = threading.RLock()
-        self._routes = Routes(store)
+        self._routes = Routes()
         self._control = Control(self)
         self._clock: Clock | None = None
         self._offset_ms = int(store.get("offset_ms") or 0)
@@ -66,6 +67,7 @@ class Provider:
         self._counts: Counter[str] = Counter()
         self._log: deque[dict[str, Any]] = deque(maxlen=LOG_LENGTH)
         self._answers = 0
+        self._is_open = False
         self.read_credential = _credential(store, may_write=False)
         self.write_credential = _credential(store, may_write=True)
         self._gate = Gate({key.key: key for key in (self.read_credential, self.write_credential)})
@@ -74,8 +76,10 @@ class Provider:
         """On a fresh store: prices, participants and full floats, as of now. Raises ValueError."""
         with self._lock:
             self._clock = clock
-            if self.world.store.get("opened_ms") is None:
-                self._open_books()
+            if not self._is_open:
+                self._is_open = True
+                if self.world.store.get("opened_ms") is None:
+                    self._open_books()
 
     def handle(self, request: Request, clock: Clock) -> Response:
         """Answer one request at the time that the clock shows."""
@@ -161,7 +165,7 @@ class Provider:
                     answer = handler(call)
         except ApiError as error:
             answer = _error(error)
-        return self._with_request_id(request, answer)
+        return self._with_headers(request, answer, wall_ms)
 
     def _admit(self, request: Request, path: str, wall_ms: int) -> Credential:
         """Who sent it; `GET /time` is for everybody. Raises ApiError."""
@@ -170,12 +174,13 @@ class Provider:
         failure = int(self.world.switches["auth_failure"])
         return self._gate.admit(request, wall_ms=wall_ms, failure=failure)
 
-    def _with_request_id(self, request: Request, answer: Response) -> Response:
+    def _with_headers(self, request: Request, answer: Response, wall_ms: int) -> Response:
         """The request id is echoed; the server makes one up for those who sent none."""
         self._answers += 1
         given = request.header("x-request-id")
         name = given or derive(self.world.seed, "answer", self._answers)
-        return replace(answer, headers={**answer.headers, "x-request-id": name})
+        headers = {"date": http_date(wall_ms // 1000), **answer.headers, "x-request-id": name}
+        return replace(answer, headers=headers)
 
     def _is_over_the_limit(self, wall_ms: int) -> bool:
         """The documented limit: 2,000 requests per rolling 10 s, then blocked for 10 s."""
@@ -259,7 +264,8 @@ def _open_world(store: Store, settings: Settings) -> World:
         seed=seed,
         platform=platform,
     )
-    return World(store, switches, market, books, participants, engine, seed, platform)
+    pages = Pages(store)
+    return World(store, switches, market, books, participants, engine, pages, seed, platform)
 
 
 def _credential(store: Store, *, may_write: bool) -> Credential:

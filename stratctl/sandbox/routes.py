@@ -5,8 +5,6 @@ from collections.abc import Callable
 
 from stratctl.sandbox import ledger, strategies
 from stratctl.sandbox.messages import Response
-from stratctl.sandbox.paging import NumberedPages
-from stratctl.sandbox.store import Store
 from stratctl.sandbox.world import Call
 
 Handler = Callable[[Call], Response]
@@ -17,20 +15,18 @@ _ID = "([^/]+)"
 class Routes:
     """The endpoints of the provider that the sandbox has. `{}` stands for one id."""
 
-    def __init__(self, store: Store) -> None:
-        accounts = ledger.Accounts(NumberedPages(store, ledger.ACCOUNTS_PAGE))
-        trades = ledger.Trades(NumberedPages(store, ledger.OTHER_PAGE))
+    def __init__(self) -> None:
         table: dict[tuple[str, str], Handler] = {
             ("GET", "/time"): ledger.read_time,
             ("GET", "/index"): ledger.read_index,
             ("GET", "/market_data/symbol_data"): ledger.read_symbol_data,
             ("GET", "/assets"): ledger.list_assets,
             ("GET", "/participants"): ledger.list_participants,
-            ("GET", "/accounts"): accounts.list,
+            ("GET", "/accounts"): ledger.list_accounts,
             ("GET", "/accounts/net_delivery_obligations"): ledger.list_obligations,
             ("GET", "/accounts/{}"): ledger.read_account,
             ("GET", "/accounts/{}/movements"): ledger.list_movements,
-            ("GET", "/trades"): trades.list,
+            ("GET", "/trades"): ledger.list_trades,
             ("GET", "/trades/{}"): ledger.read_trade,
             ("POST", "/strategies"): strategies.create_strategy,
             ("GET", "/strategies"): strategies.list_strategies,

@@ -77,6 +77,7 @@ def serve(
             log_level="critical",
             access_log=False,
             server_header=False,
+            date_header=False,
             lifespan="off",
             timeout_graceful_shutdown=1,
         )

@@ -5,9 +5,17 @@ than 64 bits; SQL never computes with them.
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+
+PRAGMAS = (
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA cache_size = -65536",
+)
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -91,20 +99,15 @@ Row = tuple[Any, ...]
 
 
 class Store:
-    """A database with the schema above. The caller sees to it that one thread uses it at a time."""
+    """A database with the schema above, for one process and one thread at a time.
+
+    Raises OSError when the file is in use or is something else.
+    """
 
     def __init__(self, path: str = ":memory:") -> None:
-        self._connection = sqlite3.connect(
-            path, check_same_thread=False, cached_statements=256, isolation_level=None
-        )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.execute("PRAGMA cache_size = -65536")
-        self.fresh = self.row("SELECT name FROM sqlite_master WHERE name = 'meta'") is None
-        if self.fresh:
-            with self.transaction():
-                for statement in SCHEMA.split(";\n"):
-                    self._connection.execute(statement)
+        self._connection = _open(path)
+        # A sandbox that is dropped without being closed must not keep its file.
+        weakref.finalize(self, self._connection.close)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -112,10 +115,10 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+            self._connection.execute("COMMIT")
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[Row]:
         """All rows of a query."""
@@ -155,3 +158,24 @@ class Store:
     def close(self) -> None:
         """Close the file; everything committed is in it."""
         self._connection.close()
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """A connection to a file with the schema. Raises OSError."""
+    connection = None
+    try:
+        connection = sqlite3.connect(
+            path, timeout=0.5, check_same_thread=False, isolation_level=None
+        )
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+        if not tables:
+            connection.executescript(f"BEGIN;{SCHEMA};COMMIT;")
+        elif ("request_key",) not in tables:
+            raise sqlite3.DatabaseError("it is a database of something else")
+    except sqlite3.DatabaseError as problem:
+        if connection is not None:
+            connection.close()
+        raise OSError(f"{path} cannot be the state file: {problem}") from problem
+    return connection

@@ -388,7 +388,7 @@ def _execution_json(row: Row, world: World) -> str:
     return (
         f'{{"id":"{name}","strategy_id":"{strategy}","operation_id":"{operation}",'
         f'"trader_id":"{trader or ""}","participant_code":"{participant}",'
-        f'"account_label":"{label}","status":"{status}","status_reason":"{reason}",'
+        f'"account_label":"{label}","status":"{status}","status_reason":{json.dumps(reason)},'
         f'"instructions":{instructions},"created_at":"{rfc3339(created)}",'
         f'"updated_at":"{rfc3339(updated)}"}}'
     )

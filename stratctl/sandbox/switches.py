@@ -113,6 +113,7 @@ SWITCHES: tuple[Switch, ...] = (
         "A slice of a partial sell that is larger than the holding.",
     ),
     _choice("index_value", "hourly_mean price", "Whether GET /index lags behind the price."),
+    _number("price_age_seconds", 0, "How old the timestamp in symbol_data is."),
     _choice("label_cash", "kept invested", "Whether a rebalance invests fiat in the label."),
     _text("failing_assets", "", "Assets whose legs fail at the market, separated by commas."),
     _choice("failed_leg_execution", "settled rejected", "An Execution with a failed leg."),

@@ -7,6 +7,7 @@ from stratctl.sandbox.books import Books
 from stratctl.sandbox.engine import Engine
 from stratctl.sandbox.market import Market
 from stratctl.sandbox.messages import Request
+from stratctl.sandbox.paging import Pages
 from stratctl.sandbox.participants import Participants
 from stratctl.sandbox.store import Store
 from stratctl.sandbox.switches import Switches
@@ -36,6 +37,7 @@ class World:
     books: Books
     participants: Participants
     engine: Engine
+    pages: Pages
     seed: int
     platform: str
 
