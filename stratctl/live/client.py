@@ -26,7 +26,7 @@ from stratctl.live.limiter import Limiter
 from stratctl.live.transport import Endpoint, GetOnlyTransport, RawAnswer, exchange
 
 ATTEMPTS_MAX = 6
-RETRY_SECONDS_MAX = 120.0
+RETRY_SECONDS_MAX = 330.0
 """No new attempt of a read begins after this much time."""
 BACKOFF_SECONDS = 0.25
 BACKOFF_SECONDS_MAX = 8.0
@@ -248,7 +248,7 @@ def _refusal(answer: RawAnswer, clockwork: Clockwork) -> ProviderError:
 def _cool_down(answer: RawAnswer, clockwork: Clockwork) -> float:
     """At least 11 s and a little more by chance; more when Retry-After asks for it, up to 300 s."""
     asked = answer.headers.get("retry-after", "")
-    seconds = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 9 else 0.0
+    seconds = float(asked) if asked.isascii() and asked.isdigit() else 0.0
     least = max(COOL_DOWN_SECONDS, seconds) + clockwork.random()
     return min(least, COOL_DOWN_SECONDS_MAX)
 

@@ -130,6 +130,8 @@ class Endpoint:
                 f"the endpoint {text!r} is not an https address",
                 hint="plain http is for a sandbox on this machine only",
             )
+        if not 0 < (url.port or 443) < 65_536:
+            raise UsageError(f"the endpoint {text!r} has a port that does not exist")
         if not url.host or url.userinfo or url.query or url.fragment:
             raise UsageError(f"the endpoint {text!r} is more or less than scheme, host and path")
         return Endpoint(str(url).rstrip("/"))
