@@ -22,7 +22,7 @@ from stratctl.pipeline.history import PlanHistory
 from stratctl.pipeline.planning import PlanInput, make
 from stratctl.pipeline.provenance import Provenance, provenance_of, refuse_old_configuration
 from stratctl.pipeline.session import Session, timestamp
-from stratctl.pipeline.working import call_works, is_still_wanted, strategy_works
+from stratctl.pipeline.working import is_still_wanted, shrunk, strategy_works
 
 if TYPE_CHECKING:
     from stratctl.apply import CallWork, StrategyResult, StrategyWork
@@ -235,8 +235,8 @@ class _Apply:
             )
         except InputError as error:
             raise PlanStale(f"live moved: {error.diagnostics[0].detail}") from error
-        late = tuple(call for call in fresh.calls if call.verb in (Verb.REBALANCE, Verb.FLAGS))
-        return call_works(replace(fresh, calls=late), within=work.calls)
+        late = [each for each in work.calls if each.call.verb in (Verb.REBALANCE, Verb.FLAGS)]
+        return shrunk(late, fresh)
 
     def _append(self, event: Event) -> Receipt:
         receipt = self._journal.append(event)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 from stratctl.apply import CallWork, StrategyWork, TraderRef
@@ -54,46 +55,54 @@ def strategy_works(
     return tuple(works)
 
 
-def call_works(plan: Plan, *, within: Sequence[CallWork] | None = None) -> tuple[CallWork, ...]:
-    """Each call with its rows; with ``within``, only rows that those calls already had.
-
-    A row keeps its call only where verb and vector are the same: another target is another row.
-    """
-    allowed = None
-    if within is not None:
-        allowed = {
-            (work.call.verb, _vector_text(work.call), row.participant_code, row.auto_rebalance)
-            for work in within
-            for row in work.rows
-        }
+def call_works(plan: Plan) -> tuple[CallWork, ...]:
+    """Each call with its rows."""
     works = []
     for call in plan.calls:
-        rows = [
-            (IntentRow(code, amount, flag), TraderRef(trader_id or "", updated_at or ""))
-            for code, amount, flag, trader_id, updated_at in plan.rows.workspace.rows(
-                f"""
-                SELECT participant_code, amount_minor, auto_rebalance, trader_id,
-                    trader_updated_at
-                FROM {plan.rows} WHERE call = $1 ORDER BY participant_code
-                """,
-                [call.number],
-            )
-            if allowed is None or (call.verb, _vector_text(call), code, flag) in allowed
-        ]
-        if call.rows and not rows:
-            continue
-        works.append(
-            CallWork(
-                call=replace(
-                    call,
-                    rows=len(rows),
-                    amount_minor=sum(row.amount_minor or 0 for row, _ in rows),
-                ),
-                rows=tuple(row for row, _ in rows),
-                traders=tuple(trader for _, trader in rows) if call.verb is Verb.FLAGS else (),
-            )
-        )
+        rows, traders = [], []
+        for code, amount, flag, trader_id, updated_at in plan.rows.workspace.rows(
+            f"""
+            SELECT participant_code, amount_minor, auto_rebalance, trader_id, trader_updated_at
+            FROM {plan.rows} WHERE call = $1 ORDER BY participant_code
+            """,
+            [call.number],
+        ):
+            rows.append(IntentRow(code, amount, flag))
+            traders.append(TraderRef(trader_id or "", updated_at or ""))
+        works.append(_work(call, rows, traders))
     return tuple(works)
+
+
+def shrunk(approved: Sequence[CallWork], fresh: Plan) -> tuple[CallWork, ...]:
+    """The approved calls with those of their rows that a fresh plan still has.
+
+    A row is the same only where verb, vector and flag are: another target is another row.
+    Traders are as the fresh plan read them.
+    """
+    still = {
+        (work.call.verb, _vector_text(work.call), row): trader
+        for work in call_works(fresh)
+        for row, trader in zip(work.rows, work.traders or repeat(_NO_TRADER), strict=False)
+    }
+    works = []
+    for work in approved:
+        kind = work.call.verb, _vector_text(work.call)
+        rows = [row for row in work.rows if (*kind, row) in still]
+        if rows:
+            works.append(_work(work.call, rows, [still[*kind, row] for row in rows]))
+    return tuple(works)
+
+
+_NO_TRADER = TraderRef("", "")
+
+
+def _work(call: Call, rows: Sequence[IntentRow], traders: Sequence[TraderRef]) -> CallWork:
+    amount_minor = sum(row.amount_minor or 0 for row in rows)
+    return CallWork(
+        call=replace(call, rows=len(rows), amount_minor=amount_minor),
+        rows=tuple(rows),
+        traders=tuple(traders) if call.verb is Verb.FLAGS else (),
+    )
 
 
 def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | None) -> bool:
