@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from pydantic import ValidationError as ModelError
 
 from stratctl.core.diagnostic import Diagnostic
-from stratctl.documents import KINDS, Document, Items, Node, Places, problem
+from stratctl.documents import KINDS, MANAGEABLE, Document, Items, Node, Places, problem
 from stratctl.documents.grammar import Doubtful, is_date, source_text
 from stratctl.load.yaml import Broken
 
@@ -61,7 +61,9 @@ def nearest(word: str, known: list[str]) -> str:
 def _validator(kind: str) -> Draft202012Validator:
     schema = json.loads(_schema_text(f"{kind.lower()}.schema.json"))
     extended = validators.extend(  # type: ignore[no-untyped-call]  # it has no annotations
-        Draft202012Validator, {"type": _type, "pattern": _pattern, "format": _format}
+        Draft202012Validator,
+        {"type": _type, "pattern": _pattern, "format": _format},
+        type_checker=Draft202012Validator.TYPE_CHECKER.redefine("string", _is_text),
     )
     made: Draft202012Validator = extended(schema)
     return made
@@ -73,6 +75,11 @@ def _schema_text(name: str) -> str:
     if packaged.is_file():
         return packaged.read_text("utf-8")
     return (Path(__file__).resolve().parents[2] / "schemas" / name).read_text("utf-8")
+
+
+def _is_text(_: Any, instance: Any) -> bool:
+    """What is doubtful or refused is text to no keyword but ``type``, which says so once."""
+    return isinstance(instance, str) and not isinstance(instance, Doubtful | Broken)
 
 
 def _type(validator: Any, types: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
@@ -87,8 +94,10 @@ def _type(validator: Any, types: Any, instance: Any, schema: Any) -> Iterator[Va
 
 
 def _pattern(_: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    text = source_text(instance)
+    text = source_text(instance) if schema.get("format") in _READS_TEXT else instance
     if isinstance(text, Broken) or not isinstance(text, str):
+        return
+    if isinstance(text, Doubtful) and schema.get("format") not in _READS_TEXT:
         return
     if not re.fullmatch(pattern.removeprefix("^").removesuffix("$"), text, re.ASCII):
         yield ValidationError("does not fit the grammar")
@@ -121,7 +130,7 @@ def explain(error: ValidationError, places: Places) -> Iterator[Diagnostic]:
         yield from special(error, path, places)
     elif "propertyNames" in error.absolute_schema_path:
         yield _of_text(error, error.instance, places.key(*path, str(error.instance)))
-    elif path and path[0] == "manages":
+    elif path and path[0] == "manages" and keyword in {"contains", "enum"} and _legal(error):
         yield problem(
             "E_MANAGES",
             "membership and funding go together, and source: live manages allocations and flags",
@@ -130,6 +139,11 @@ def explain(error: ValidationError, places: Places) -> Iterator[Diagnostic]:
         )
     else:
         yield _of_text(error, error.instance, places.value(*path))
+
+
+def _legal(error: Any) -> bool:
+    """Whether each word is one of the four, so that it is their combination that is wrong."""
+    return error.validator == "contains" or error.instance in MANAGEABLE
 
 
 def _around(path: Any) -> str:

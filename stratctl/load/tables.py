@@ -79,6 +79,8 @@ def _read_csv(
     text, problems = decode(data, file)
     if problems:
         return None, problems, ()
+    if text.count("\n") > ROWS_MAX:
+        return None, [_too_many(file, text.count("\n"))], ()
     lines = tuple(text.split("\n"))
     records, problems = _records(text, file)
     if not records:
@@ -185,6 +187,9 @@ def _read_parquet(
             if row[0] != "file_row_number"
         }
         problems = _column_problems(types, file, sheet)
+        (count,) = workspace.one(f"SELECT count(*) FROM {source}")
+        if count > ROWS_MAX:
+            problems.append(_too_many(file, count))
         if problems:
             return None, problems
         texts = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in types)
@@ -243,9 +248,6 @@ def _checked(
     Cells whose line is in ``known`` already are not reported again.
     """
     raw = entries.rows
-    if len(raw) > ROWS_MAX:
-        detail = f"{len(raw):,} rows; the limit is {ROWS_MAX:,}"
-        return entries, [problem("E_TABLE_ROWS", detail, Span(entries.file))]
     values = {
         column: (f"nullif({column}, '')" if empty_is_nothing else column)
         if column in columns
@@ -314,6 +316,11 @@ def _bad_cell(entries: Entries, line: int, field: str, cell: str | None) -> Diag
         return problem("E_AMOUNT_MISSING", detail, span, "write the amount")
     hint = "digits with at most one point: no sign, exponent, blank, separator or currency"
     return problem("E_AMOUNT_SYNTAX", said, span, hint)
+
+
+def _too_many(file: str, count: int) -> Diagnostic:
+    detail = f"{count:,} rows; the limit is {ROWS_MAX:,}"
+    return problem("E_TABLE_ROWS", detail, Span(file), "split it into several cohorts")
 
 
 def _no_rows(file: str) -> Diagnostic:

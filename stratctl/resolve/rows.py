@@ -84,7 +84,10 @@ def resolve_rows(
     problems.extend(_too_large(book, totals))
     if len(problems) > before:
         return workspace.table("desired", DESIRED_ROWS)
-    return _desired(book, totals)
+    desired = _desired(book, totals)
+    for used in (book.members, book.amounts, totals):
+        workspace.run(f"DROP TABLE {used}")
+    return desired
 
 
 @dataclass(frozen=True)

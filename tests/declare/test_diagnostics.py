@@ -1,0 +1,100 @@
+"""docs/diagnostics.md: complete, and every example in it does what it says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from stratctl.documents import SUMMARIES
+from tests.declare.world import BASE, ROOT, Project
+
+PAGE = (ROOT / "docs" / "diagnostics.md").read_text("utf-8")
+
+WITHOUT_EXAMPLE = ["E_FILE_CHANGED"]
+"""It needs a second writer; test_files.py is one."""
+
+
+@dataclass
+class Entry:
+    """One entry of the page: its summary, and its blocks as (language, file, text)."""
+
+    code: str
+    summary: str
+    wrong: list[tuple[str, str, str]] = field(default_factory=list)
+    right: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def blocks(text: str) -> list[tuple[str, str, str]]:
+    """(language, file, text) of each fenced block; the file is named in the line above."""
+    pattern = r"(?:^`([^`\n]+)`\n\n)?^```(\w+)\n(.*?)^```\n"
+    found = re.finditer(pattern, text, re.MULTILINE | re.DOTALL)
+    return [(match[2], match[1] or "", match[3]) for match in found]
+
+
+def entries() -> list[Entry]:
+    """Every entry of the page."""
+    made = []
+    for part in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]:
+        heading, _, body = part.partition("\n")
+        code, _, summary = heading.partition(": ")
+        _, _, examples = body.partition("**Wrong**")
+        wrong, _, right = re.split(r"^## ", examples, flags=re.MULTILINE)[0].partition("**Right**")
+        made.append(Entry(code, summary, blocks(wrong), blocks(right)))
+    return made
+
+
+ENTRIES = entries()
+EXAMPLES = [entry for entry in ENTRIES if entry.code not in WITHOUT_EXAMPLE]
+
+
+def project(root: Path, example: list[tuple[str, str, str]]) -> Project:
+    """The page's small project with an example laid over it."""
+    made = Project(root)
+    for language, name, text in example:
+        if language == "python":
+            made.run(text)
+        else:
+            made.write(name, text)
+    return made
+
+
+def test_the_page_has_one_entry_per_code_with_its_summary() -> None:
+    """A code is documented exactly once, in the words that people see."""
+    assert [entry.code for entry in ENTRIES] == list(dict.fromkeys(entry.code for entry in ENTRIES))
+    assert {entry.code: entry.summary for entry in ENTRIES} == SUMMARIES
+
+
+def test_the_page_begins_with_the_project_that_examples_are_laid_over() -> None:
+    """A reader can build every example from the page alone."""
+    head = PAGE.partition("\n## ")[0]
+    assert {name: text for _, name, text in blocks(head)} == {
+        name: re.sub(r"^(  sandbox: )", r"\1", text, flags=re.MULTILINE)
+        for name, text in BASE.items()
+    }
+
+
+def test_every_code_of_the_source_is_registered_and_used() -> None:
+    """No finding without an entry, and no entry that nothing can emit."""
+    source = "\n".join(
+        path.read_text("utf-8")
+        for folder in ("load", "resolve")
+        for path in sorted((ROOT / "stratctl" / folder).glob("*.py"))
+    )
+    assert set(re.findall(r'"([EW]_[A-Z_]+)"', source)) == set(SUMMARIES)
+
+
+@pytest.mark.parametrize("entry", EXAMPLES, ids=lambda entry: entry.code)
+def test_the_wrong_example_is_answered_with_its_code(entry: Entry, tmp_path: Path) -> None:
+    """What the page calls wrong is found."""
+    assert entry.wrong
+    assert entry.code in project(tmp_path, entry.wrong).codes()
+
+
+@pytest.mark.parametrize("entry", EXAMPLES, ids=lambda entry: entry.code)
+def test_the_right_example_is_answered_with_nothing(entry: Entry, tmp_path: Path) -> None:
+    """What the page calls right has no finding at all."""
+    assert entry.right
+    assert project(tmp_path, entry.right).codes() == []
