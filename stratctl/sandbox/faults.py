@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from stratctl.sandbox.messages import Request, Response, json_response, parse_json, to_json
+from stratctl.sandbox.paging import FIRST_PAGE_TOKEN
 
 KINDS: dict[str, str] = {
     "timeout_before": "no answer; the request was never processed",
@@ -31,7 +32,7 @@ KINDS: dict[str, str] = {
     "truncated": "processed; half of the body",
     "short_page": "a list loses half of its rows and its next page",
     "drop_item": "a list loses its first row",
-    "repeat_token": "a list's next page is the same page again",
+    "repeat_token": "a cursor-paged list's next page is the same page again",
     "replace": "in the body, `find` is replaced by `with`",
 }
 
@@ -176,21 +177,30 @@ def spoil(fault: Fault, request: Request, answer: Response) -> Response:
 
 
 def _spoil_page(fault: Fault, request: Request, answer: Response) -> Response:
-    """Lists of strategies only: they are the ones with a next page token."""
-    document = parse_json(answer.body)
-    page = document.get("message", document)
-    if not isinstance(page, dict) or "next_page_token" not in page:
+    """A page by cursor or by number; what is no page stays as it is."""
+    document = parse_json(answer.body) if answer.body else None
+    if not isinstance(document, dict):
         return answer
-    name = next(key for key in page if key != "next_page_token")
-    if fault.kind == "short_page":
-        page[name] = page[name][: len(page[name]) // 2]
-        page["next_page_token"] = ""
-    elif fault.kind == "drop_item":
-        page[name] = page[name][1:]
-    else:
-        asked = parse_qs(urlsplit(request.target).query).get("page_token", [""])[0]
-        page["next_page_token"] = asked or "YWZ0ZXI9MA"
+    page = document.get("message", document)
+    if isinstance(page, list) and "total_pages" in document:
+        document["message"] = _fewer(fault, page)
+        if fault.kind == "short_page":
+            document["total_pages"] = document["page"]
+    elif isinstance(page, dict) and "next_page_token" in page:
+        name = next(key for key in page if key != "next_page_token")
+        page[name] = _fewer(fault, page[name])
+        if fault.kind == "short_page":
+            page["next_page_token"] = ""
+        if fault.kind == "repeat_token":
+            asked = parse_qs(urlsplit(request.target).query).get("page_token", [""])[0]
+            page["next_page_token"] = asked or FIRST_PAGE_TOKEN
     return replace(answer, body=to_json(document).encode())
+
+
+def _fewer(fault: Fault, rows: list[Any]) -> list[Any]:
+    if fault.kind == "short_page":
+        return rows[: len(rows) // 2]
+    return rows[1:] if fault.kind == "drop_item" else rows
 
 
 def describe(fault: Fault) -> dict[str, Any]:

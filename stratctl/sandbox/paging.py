@@ -77,6 +77,10 @@ def _token(kind: str, position: int) -> str:
     return base64.urlsafe_b64encode(f"{kind}={position}".encode()).decode().rstrip("=")
 
 
+FIRST_PAGE_TOKEN = _token("after", 0)
+"""A token that a list in its usual order answers with its first page."""
+
+
 def _position(token: str) -> tuple[str, int]:
     if not token:
         return "", 0
