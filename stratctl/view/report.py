@@ -252,12 +252,14 @@ def journal_line(entry: Mapping[str, Any]) -> str:
 
 
 _ENVELOPE = frozenset({"v", "seq", "prev", "t", "run", "type", "h"})
-_ROWS_TOO_MANY = 3
 
 
 def _said(value: object) -> str:
-    if isinstance(value, list) and len(value) > _ROWS_TOO_MANY:
-        return f"[{len(value):,} entries]"
+    """A value on one line; a list of rows is its length, and --format json has all of it."""
+    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
+        return f"[{count(len(value), 'row')}]"
+    if isinstance(value, list):
+        return safe(",".join(map(str, value)), longest=120)
     return safe(str(value), longest=120)
 
 

@@ -55,12 +55,17 @@ class Summary:
             parts.append(f"{self.forfeits:,} to forfeit")
         cash_out = f", out {_sums(self.cash_out_minor)}" if any_money(self.cash_out_minor) else ""
         figures = [
-            f"Cash in {_sums(self.cash_in_minor)}{cash_out}",
+            f"Cash in {self.cash_in}{cash_out}",
             f"turnover {_sums(self.turnover_minor)} (estimate)",
             count(self.participants, "participant"),
             count(self.calls, "call"),
         ]
         return f"Plan: {', '.join(parts)}. {'; '.join(figures)}."
+
+    @property
+    def cash_in(self) -> str:
+        """``USD 61,500.00``, every currency."""
+        return _sums(self.cash_in_minor)
 
     @property
     def total(self) -> str:

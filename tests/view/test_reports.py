@@ -219,11 +219,13 @@ def test_a_journal_entry_is_one_line() -> None:
         "type": "intent",
         "strategy": "blue\nchip",
         "slot": None,
-        "rows": [1, 2, 3, 4],
+        "rows": [{"participant_code": "CUST01"}, {"participant_code": "CUST02"}],
+        "participants": ["CUST01", "CUST02"],
         "acknowledgements": [],
     }
     assert report.journal_line(entry) == (
-        "     7  2026-11-21T09:00:00Z  intent     rows=[4 entries] strategy=blue\\u000achip"
+        "     7  2026-11-21T09:00:00Z  intent     participants=CUST01,CUST02 rows=[2 rows] "
+        "strategy=blue\\u000achip"
     )
 
 

@@ -1,0 +1,169 @@
+"""``stratctl apply``"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from stratctl.cli.commands import Command
+from stratctl.cli.options import acknowledgement_options, acknowledgements, format_option, today
+from stratctl.cli.plan import level
+from stratctl.cli.state import State
+
+if TYPE_CHECKING:
+    from stratctl.core.event import Event
+    from stratctl.core.plan import Plan
+
+
+@click.command(cls=Command)
+@click.argument(
+    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--auto-approve", is_flag=True, help="Do not ask. Guards hold all the same.")
+@click.option(
+    "--expect-digest",
+    metavar="SHA256",
+    help="Refuse any other plan (exit code 4). It verifies, and approves nothing.",
+)
+@acknowledgement_options
+@format_option("text", "json")
+@click.pass_obj
+def apply(
+    state: State,
+    *,
+    file: Path | None,
+    auto_approve: bool,
+    expect_digest: str | None,
+    acks: tuple[str, ...],
+    reason: str | None,
+    chosen: str | None,
+) -> int:
+    """Send what is approved, each call exactly once.
+
+    Without FILE: plan, show the plan, and ask for its total (cash in + cash out + turnover) to be
+    typed. With FILE, a plan that was saved: passing it is the approval, and it is a ceiling. Live
+    is read again, rows that are no longer needed are left out, and nothing beyond it is sent.
+
+    Settled trades are final. An apply that was stopped or lost its connection is finished by
+    applying again; nothing moves twice.
+
+    \b
+    Examples:
+      stratctl apply
+      stratctl apply plan.zip
+      stratctl apply plan.zip --expect-digest 3ba737c0f67e…
+      stratctl apply --ack liquidations=3 --reason "closing three test accounts"
+    """
+    from stratctl import pipeline
+    from stratctl.view import json, report
+
+    state.choose(chosen)
+    approved = pipeline.read_plan(file) if file else None
+    state.graceful = True
+    result = pipeline.apply(
+        state.root(),
+        environment=state.env,
+        environ=os.environ,
+        approved=approved,
+        expect_digest=expect_digest,
+        acknowledgements=acknowledgements(acks, reason, today()),
+        approve=_Approval(
+            state, by_file=approved is not None, auto=auto_approve, digest=expect_digest
+        ),
+        progress=state.console.progress,
+        watch=_Watcher(state),
+        stopping=state.stopping,
+    )
+    code = state.exit_code(result.exit_code)
+    if state.format == "json":
+        state.console.result(json.applied(result, code))
+    else:
+        state.console.result(report.applied(result, color=state.console.colors_results))
+    return code
+
+
+@dataclass(frozen=True)
+class _Watcher:
+    """Says each event that is worth a line, as it happens."""
+
+    state: State
+
+    def __call__(self, event: Event) -> None:
+        from stratctl.view.report import event_line
+
+        line = event_line(event)
+        if line:
+            self.state.console.note(f"{line}\n")
+
+
+@dataclass(frozen=True)
+class _Approval:
+    """Shows the plan that would be sent, once, and finds out whether somebody says yes."""
+
+    state: State
+    by_file: bool
+    auto: bool
+    digest: str | None
+
+    def __call__(self, made: Plan) -> None:
+        """Raises PlanStale, GuardRefused or ApprovalMissing; returns when it may be sent."""
+        from stratctl.core.errors import GuardRefused, PlanStale
+
+        self._show(made)
+        if not self.by_file and self.digest and made.digest != self.digest.lower():
+            raise PlanStale(f"the plan's digest is {made.digest}, {self.digest} was expected")
+        if made.stopped:
+            rules = ", ".join(finding.rule for finding in made.findings if finding.stops)
+            raise GuardRefused(
+                f"the plan is stopped by: {rules}",
+                hint="change the configuration, or acknowledge each number with --ack",
+            )
+        if not (self.by_file or self.auto or made.empty):
+            self._ask(made)
+
+    def _show(self, made: Plan) -> None:
+        """The plan is part of the result, except where the result is JSON for a machine."""
+        from stratctl.view import human
+        from stratctl.view.human import Level
+
+        console = self.state.console
+        shown = Level.SUMMARY if self.by_file else level(self.state)
+        if self.state.format == "json":
+            console.note(human.plan(made, level=shown, color=console.colors_errors))
+        else:
+            console.result(human.plan(made, level=shown, color=console.colors_results) + "\n")
+
+    def _ask(self, made: Plan) -> None:
+        from stratctl.core.errors import ApprovalMissing
+        from stratctl.view.summary import summarise
+
+        total = summarise(made).total
+        if not self.state.interactive:
+            raise ApprovalMissing(
+                "nobody is there to approve this plan",
+                hint="save it with stratctl plan --out FILE and pass the file, or --auto-approve",
+            )
+        self.state.console.pause()
+        self.state.console.error(
+            "This moves money, and settled trades are final.\n"
+            f"Type the total (cash in + cash out + turnover) to apply: {total}\n> "
+        )
+        if _figures(_answer()) != _figures(total):
+            raise ApprovalMissing("the total was not typed", hint="nothing was sent")
+
+
+def _answer() -> str:
+    """One line from the terminal; nothing when it is closed."""
+    import sys
+
+    return sys.stdin.readline()
+
+
+def _figures(typed: str) -> str:
+    """What was typed without blanks and thousands separators."""
+    return re.sub(r"[\s,]", "", typed).upper()

@@ -1,0 +1,100 @@
+"""``stratctl schema`` and ``stratctl completion``"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from stratctl.cli.commands import Command, stratctl
+from stratctl.cli.exits import Exit
+from stratctl.cli.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SUFFIX = ".schema.json"
+KINDS = ("project", "policy", "strategy", "cohort", "acknowledgement", "plan", "journal")
+SHELLS = ("bash", "zsh", "fish")
+
+
+@click.command(cls=Command)
+@click.argument("kind", required=False, type=click.Choice(KINDS), metavar="[KIND]")
+@click.option(
+    "--write",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write every schema into this folder.",
+)
+@click.pass_obj
+def schema(state: State, kind: str | None, write: Path | None) -> int:
+    """Show or write the JSON Schemas.
+
+    KIND is project, policy, strategy, cohort, acknowledgement, plan or journal. Without KIND the
+    kinds are listed.
+
+    \b
+    Examples:
+      stratctl schema strategy
+      stratctl schema --write schemas
+    """
+    if kind and write:
+        raise click.UsageError("KIND shows one schema, --write writes all of them")
+    if write:
+        for name in write_schemas(write):
+            state.console.note(f"{name}\n")
+    elif kind:
+        state.console.result(_text(all_schemas()[kind + SUFFIX]))
+    else:
+        state.console.result("".join(f"{name}\n" for name in KINDS))
+    return Exit.DONE
+
+
+def all_schemas() -> Mapping[str, Mapping[str, Any]]:
+    """File name -> schema of everything that stratctl reads or writes."""
+    from stratctl.core import plan_json
+    from stratctl.documents import schemas
+    from stratctl.journal import record
+
+    return {
+        **schemas(),
+        f"plan{SUFFIX}": plan_json.schema(),
+        f"journal{SUFFIX}": record.schema(),
+    }
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write every schema; the paths, ascending."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, content in sorted(all_schemas().items()):
+        (folder / name).write_text(_text(content), encoding="utf-8")
+        written.append(folder / name)
+    return written
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """Keys keep the order of the models, which is the order for readers."""
+    return json.dumps(content, indent=2) + "\n"
+
+
+@click.command(cls=Command)
+@click.argument("shell", type=click.Choice(SHELLS))
+@click.pass_obj
+def completion(state: State, shell: str) -> int:
+    """Print the completion script of a shell.
+
+    \b
+    Examples:
+      stratctl completion bash > ~/.local/share/bash-completion/completions/stratctl
+      stratctl completion fish > ~/.config/fish/completions/stratctl.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    found = get_completion_class(shell)
+    assert found is not None, "click knows the shells that are offered"
+    script = found(stratctl, {}, "stratctl", "_STRATCTL_COMPLETE").source()
+    state.console.result(script + "\n")
+    return Exit.DONE
