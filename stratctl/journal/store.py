@@ -92,13 +92,17 @@ def open_journal(
             if chain.torn:
                 disk.cut(home / FILE, chain.sound)
             file = disk.append(home / FILE)
-        journal = Journal(chain, file, lock, clock=clock, run=run, path=home / FILE)
+    except JournalError:
+        lock.release()
+        raise
+    journal = Journal(chain, file, lock, clock=clock, run=run, path=home / FILE)
+    try:
         if chain.unended:
             journal.end_last_line()
         if not chain.entries:
             journal.append(Genesis(realm=realm, environment=environment))
     except JournalError:
-        lock.release()
+        journal.close()
         raise
     return journal
 

@@ -7,7 +7,7 @@ and adds up at the end, where the first one goes through the entries in order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import Abandoned, Answer, Attempt, Forfeited, Intent, Outcome
@@ -27,7 +27,7 @@ TOTALS = (
 )
 _PLACE = {"enroll": 0, "top_up": 0, "partial_sell": 1}
 
-Totals = dict[tuple[str, str], tuple[int, ...]]
+Totals = Mapping[tuple[str, str], tuple[int, ...]]
 """(strategy_id, participant_code) -> TOTALS, rows of zeros left out."""
 
 

@@ -1,0 +1,120 @@
+"""Refused rows are parked, each of them and no other, and the rest moves."""
+
+import itertools
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from stratctl.core.event import Abandoned, RowResult
+from tests.apply.machine import WORKSPACE, Machine, booked_rows, head_slot, journal_in
+from tests.apply.world import LOST_BEFORE, OK, Provider
+
+CODES = ("CUST01", "CUST02", "CUST03", "CUST04", "CUST05")
+DECLARED = {code: 1_000 * place for place, code in enumerate(CODES, start=1)}
+SUBSETS = [set(some) for size in range(6) for some in itertools.combinations(CODES, size)]
+
+
+def bookings(machine: Machine) -> dict[str, dict[str, object]]:
+    """What the machine's journal books."""
+    with journal_in(machine.directory, machine.provider) as journal:
+        return booked_rows(journal.booked(WORKSPACE))
+
+
+@pytest.mark.parametrize("naming", [True, False])
+def test_every_subset_of_refused_rows_is_parked(naming: bool) -> None:
+    """A body that the provider refuses is divided until only what it refuses is left out."""
+    for refused in SUBSETS:
+        with tempfile.TemporaryDirectory() as directory:
+            provider = Provider(refused=frozenset(refused), naming=naming)
+            machine = Machine(provider, Path(directory), DECLARED)
+            result = machine.run()
+            assert result.done == (2,)
+            moved = {code: amount for code, amount in DECLARED.items() if code not in refused}
+            assert provider.moved_minor() == moved
+            assert {c for c, row in bookings(machine).items() if row["parked"]} == refused
+            head_slot(provider)
+            assert machine.run().requests == 0
+
+
+def test_every_subset_of_rejected_executions_is_booked_row_by_row() -> None:
+    """A rejected participant contributes nothing, is parked, and stops nobody else."""
+    for rejected in SUBSETS:
+        with tempfile.TemporaryDirectory() as directory:
+            provider = Provider(rejects=dict.fromkeys(rejected, "participant_not_approved"))
+            machine = Machine(provider, Path(directory), DECLARED)
+            machine.run()
+            rows = bookings(machine)
+            for code, amount in DECLARED.items():
+                assert rows[code]["contributed_minor"] == (0 if code in rejected else amount)
+                assert bool(rows[code]["parked"]) is (code in rejected)
+            assert machine.run().requests == 0
+
+
+@pytest.mark.parametrize("reason", ["trader_already_enrolled", "trader_not_enrolled"])
+def test_a_refusal_of_the_verb_parks_nobody(reason: str, tmp_path: Path) -> None:
+    """The next plan uses the other verb."""
+    machine = Machine(Provider(rejects={"CUST01": reason}), tmp_path, {"CUST01": 500})
+    machine.run()
+    assert bookings(machine)["CUST01"]["parked"] is None
+
+
+def test_a_held_balance_is_retried_once(tmp_path: Path) -> None:
+    """`balance held by concurrent operation` passes by itself; the second time it parks."""
+    reason = "balance held by concurrent operation"
+    machine = Machine(Provider(rejects={"CUST01": reason}), tmp_path, {"CUST01": 500})
+    machine.run()
+    assert bookings(machine)["CUST01"]["parked"] is None
+    machine.run()
+    assert bookings(machine)["CUST01"]["parked"] == reason
+    assert machine.run().requests == 0
+    assert head_slot(machine.provider) == 2
+
+
+def test_a_refusal_after_a_doubt_frees_the_slot_only_after_the_quarantine(tmp_path: Path) -> None:
+    """An earlier attempt may still be carried out for three minutes."""
+    provider = Provider()
+    machine = Machine(provider, tmp_path, {"CUST01": 500, "CUST02": 700})
+    provider.refused = frozenset({"CUST02"})
+    machine.run([LOST_BEFORE, OK])
+    with journal_in(tmp_path, provider) as journal:
+        signed = [e.event.signed_at for e in journal.entries() if hasattr(e.event, "signed_at")]
+        (abandoned,) = (e for e in journal.entries() if isinstance(e.event, Abandoned))
+        at = datetime.fromisoformat(abandoned.at.replace("Z", "+00:00")).timestamp()
+        assert at >= signed[0] + 180
+    assert provider.moved_minor() == {"CUST01": 500}
+
+
+def test_a_float_that_runs_out_stops_further_money_in(tmp_path: Path) -> None:
+    """After `insufficient_funds` no further money-in call of that currency is sent."""
+    provider = Provider()
+    machine = Machine(provider, tmp_path, {"CUST01": 500})
+    machine.run()
+    provider.rejects = {"CUST01": "insufficient_funds"}
+    machine.declared = {"CUST01": 900, "CUST02": 100}
+    result = machine.run()
+    assert [problem.code for problem in result.problems] == ["E_FLOAT_SHORT"]
+    assert result.left == (2,)
+    assert [row.result for row in result.outcomes[0].rows] == [RowResult.REJECTED]
+
+
+def test_failed_legs_keep_the_participant_busy_at_the_full_amount(tmp_path: Path) -> None:
+    """Some legs executed and others failed: nothing more is sent until a person decides."""
+    machine = Machine(Provider(legs={"CUST01": "failed"}), tmp_path, {"CUST01": 500})
+    result = machine.run()
+    assert [problem.code for problem in result.problems] == ["E_EXECUTION_MIXED"]
+    row = bookings(machine)["CUST01"]
+    assert (row["busy"], row["pending_in_minor"], row["contributed_minor"]) == (True, 500, 0)
+    assert machine.run().requests == 0
+
+
+def test_a_buy_with_skipped_legs_books_what_was_executed_and_shows_the_rest(
+    tmp_path: Path,
+) -> None:
+    """The skipped fifth is not booked; the row waits for a person instead of a loop."""
+    machine = Machine(Provider(legs={"CUST01": "skipped"}), tmp_path, {"CUST01": 1_000})
+    machine.run()
+    row = bookings(machine)["CUST01"]
+    assert (row["contributed_minor"], row["parked"]) == (800, "legs_skipped: SOL")
+    assert machine.run().requests == 0
