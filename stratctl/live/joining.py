@@ -83,6 +83,22 @@ def one_trader_each(traders: Table) -> tuple[Table, Mapping[str, str]]:
     return unique, problems
 
 
+def missing_traders(traders: Table, booked: Table) -> Mapping[str, str]:
+    """Strategies whose list of Traders lacks somebody who bought: Traders are never removed."""
+    rows = traders.workspace.rows(
+        f"""
+        SELECT strategy_id, count(*), min(participant_code)
+        FROM {booked} ANTI JOIN {traders} USING (strategy_id, participant_code)
+        WHERE contributed_minor > 0
+        GROUP BY strategy_id ORDER BY strategy_id
+        """
+    )
+    return {
+        strategy_id: f"E_STALE_READ: {count} who bought are not listed as Traders, {code} first"
+        for strategy_id, count, code in rows
+    }
+
+
 def counted_table(workspace: Workspace, counted: Mapping[str, Sequence[Counted]]) -> Table:
     """COUNTED_ROWS of every Strategy: one row per participant."""
     rows = [(strategy_id, row) for strategy_id in sorted(counted) for row in counted[strategy_id]]

@@ -62,7 +62,7 @@ class Reader:
         with ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="read") as pool:
             try:
                 lists = self._lists(pool, realm, declared, booked, seen)
-                holdings = _holdings(workspace, lists, declared)
+                holdings = _holdings(workspace, lists, declared, booked.rows)
                 pairs = {*price_assets, *holdings.pairs}
                 prices, floats = self._market(pool, pairs, holdings.currencies, float_account)
             finally:
@@ -163,7 +163,7 @@ class _Holdings:
 
 
 def _holdings(
-    workspace: Workspace, lists: _Lists, declared: Sequence[DesiredStrategy]
+    workspace: Workspace, lists: _Lists, declared: Sequence[DesiredStrategy], booked: Table
 ) -> _Holdings:
     traders, duplicates = joining.one_trader_each(
         joining.traders_table(workspace, [page for read in lists.reads for page in read.traders])
@@ -171,7 +171,11 @@ def _holdings(
     accounts = joining.accounts_table(
         workspace, [page for read in lists.reads for page in read.accounts]
     )
-    problems = {**joining.impossible_holdings(accounts), **duplicates}
+    problems = {
+        **joining.impossible_holdings(accounts),
+        **joining.missing_traders(traders, booked),
+        **duplicates,
+    }
     strategies = tuple(
         replace(read.strategy, problem=read.strategy.problem or problems.get(read.strategy.id, ""))
         for read in lists.reads

@@ -566,4 +566,4 @@ def refusal_text(body: bytes) -> str:
     said = [*(errors if isinstance(errors, list) else []), document.get("message")]
     said.append(document.get("error"))
     words = "; ".join(word for word in said if type(word) is str)
-    return " ".join(words.split())[:500]
+    return "".join(letter for letter in " ".join(words.split()) if letter.isprintable())[:500]

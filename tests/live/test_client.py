@@ -247,7 +247,7 @@ def test_queries_are_escaped_and_signed_as_sent() -> None:
 @pytest.mark.parametrize("shape", ["seconds", "milliseconds"])
 def test_the_clock_is_compared_with_the_provider(shape: str) -> None:
     """Both shapes of GET /time; more than twenty seconds either way is refused."""
-    world = World(time_shape=shape)
+    world = World(switches={"time_shape": shape})
     world.read_client.check_clock()
     for offset in (-90.0, 90.0, 86_400.0):
         world.clock.wall_offset = offset

@@ -246,8 +246,8 @@ def call(
 class World:
     """A sandbox with the project's two clients on it, and a clock that drives both."""
 
-    def __init__(self, *, participants: int = 40, **switches: str) -> None:
-        self.sandbox: Sandbox = open_sandbox(participants=participants, switches=switches)
+    def __init__(self, participants: int = 40, switches: Mapping[str, str] | None = None) -> None:
+        self.sandbox: Sandbox = open_sandbox(participants=participants, switches=switches or {})
         self.clock = HandClock(on_sleep=self.sandbox_sleeps)
         self.clockwork = self.clock.clockwork()
         self.limiter = Limiter(self.clockwork)
