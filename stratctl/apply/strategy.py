@@ -95,7 +95,8 @@ class _StrategyRun:
     # --- the order --------------------------------------------------------------------------------
 
     def steps(self) -> Said[None]:
-        yield from self.work.satisfied
+        for satisfied in self.work.satisfied:
+            yield satisfied
         yield from self._forfeit(exiting=False, participants=None)
         if self.work.resume is not None:
             yield from self._resume(self.work.resume)

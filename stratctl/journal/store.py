@@ -184,6 +184,7 @@ class Journal(Reading):
         self._run = run
         self._path = path
         self._broken = ""
+        self._closed = False
         self._turn = threading.Lock()
 
     def append(self, event: Event | Word) -> Receipt:
@@ -213,10 +214,14 @@ class Journal(Reading):
         )
 
     def close(self) -> None:
-        """Let go of the file and the lock."""
-        self._broken = self._broken or "the journal is closed"
-        self._file.close()
-        self._lock.release()
+        """Let go of the file and the lock. Closing again does nothing."""
+        with self._turn:
+            if self._closed:
+                return
+            self._closed = True
+            self._broken = self._broken or "the journal is closed"
+            self._file.close()
+            self._lock.release()
 
     def __enter__(self) -> Journal:
         return self

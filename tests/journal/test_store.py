@@ -272,5 +272,8 @@ def test_a_closed_journal_accepts_nothing(tmp_path: Path) -> None:
     """Who lost the lock must not write."""
     journal = opened(tmp_path)
     journal.close()
-    with pytest.raises(JournalUnavailable, match="closed"):
-        journal.append(Resume("x"))
+    with opened(tmp_path) as another:
+        journal.close()
+        with pytest.raises(JournalUnavailable, match="closed"):
+            journal.append(Resume("x"))
+        another.append(Resume("y"))
