@@ -1,0 +1,152 @@
+"""Applies in processes that can be killed: everything is imported once, each apply is a fork.
+
+Reads one JSON object per line from its standard input and answers each with one. ``start`` forks
+a child that applies and writes its result beside the project; ``wait`` says how a child ended.
+The children of several ``start`` run side by side.
+
+A child dies by SIGKILL at the journal append that its order names: ``before`` it (after whatever
+was done since the one before), in the middle of it (``torn``), or when it is durable (``after``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from stratctl import pipeline
+from stratctl.core.errors import StratctlError
+from stratctl.journal import store
+from stratctl.view import report as views
+
+# Imported inside functions on the way to a plan; here once, so that no fork has to.
+__import__("stratctl.live.snapshot")
+
+
+def main() -> None:
+    """Serve orders until the input ends."""
+    for line in sys.stdin:
+        order = json.loads(line)
+        answer = _start(order) if order["do"] == "start" else _wait(order["pid"])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _start(order: dict[str, Any]) -> dict[str, Any]:
+    pid = os.fork()
+    if pid:
+        return {"pid": pid}
+    # Nothing of the child may come back into this loop.
+    try:
+        os.setsid()
+        _child(order)
+    finally:
+        os._exit(0)
+
+
+def _wait(pid: int) -> dict[str, Any]:
+    _, status = os.waitpid(pid, 0)
+    return {"killed": os.WIFSIGNALED(status)}
+
+
+def _child(order: dict[str, Any]) -> None:
+    result = Path(order["result"])
+    said: dict[str, Any]
+    with contextlib.ExitStack() as stack:
+        if order.get("no_lock"):
+            stack.enter_context(_unlocked())
+        if order.get("kill"):
+            mode, number = order["kill"]
+            stack.enter_context(_dying(mode, number))
+        try:
+            said = _apply(order)
+        except StratctlError as error:
+            said = {"error": type(error).__name__, "code": error.exit_code, "text": str(error)}
+        except BaseException:
+            said = {"error": "crash", "code": -1, "text": traceback.format_exc()}
+    result.write_text(json.dumps(said), encoding="utf-8")
+
+
+def _apply(order: dict[str, Any]) -> dict[str, Any]:
+    appends = 0
+
+    def watch(event: object) -> None:
+        nonlocal appends
+        appends += 1
+
+    approved = pipeline.read_plan(Path(order["plan"])) if order.get("plan") else None
+    report = pipeline.apply(
+        Path(order["root"]),
+        environment=None,
+        environ=order["environ"],
+        approved=approved,
+        expect_digest=None,
+        acknowledgements=(),
+        approve=lambda plan: None,
+        progress=lambda what, done, total: None,
+        watch=watch,
+        stopping=lambda: False,
+    )
+    problems = [[problem.code, problem.detail] for problem in report.problems]
+    return {
+        "code": report.exit_code,
+        "problems": problems,
+        "events": appends,
+        "text": views.applied(report),
+    }
+
+
+@contextlib.contextmanager
+def _dying(mode: str, number: int) -> Iterator[None]:
+    """Die at the ``number``-th append of this process, counted from 1."""
+    write, sync = store._LocalFile.write, store._LocalFile.sync
+    written = synced = 0
+
+    def dying_write(file: Any, data: bytes) -> int:
+        nonlocal written
+        written += 1
+        if written == number and mode == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if written == number and mode == "torn":
+            write(file, data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return write(file, data)
+
+    def dying_sync(file: Any) -> None:
+        nonlocal synced
+        synced += 1
+        sync(file)
+        if synced == number and mode == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with _replaced(store._LocalFile, "write", dying_write), _replaced(
+        store._LocalFile, "sync", dying_sync
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _unlocked() -> Iterator[None]:
+    """A machine on which the journal's lock does not work."""
+    with _replaced(store.fcntl, "flock", lambda number, operation: None):
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Callable[..., Any]) -> Iterator[None]:
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
+if __name__ == "__main__":
+    main()
