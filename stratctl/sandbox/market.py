@@ -53,8 +53,8 @@ class Market:
         They count as an hour old, so that the index starts at the price.
         """
         opening_ms = now_ms - INDEX_WINDOW_MS
+        self._list(FIAT + CRYPTO)
         for asset in FIAT + CRYPTO:
-            self.list_asset(asset)
             self.set_price(asset.symbol, asset.price, opening_ms)
         self.set_prices(prices, opening_ms)
 
@@ -63,26 +63,30 @@ class Market:
 
         Raises ValueError when a code or a price is not one. A price is a positive decimal.
         """
-        for symbol, price in prices.items():
+        for symbol in prices:
             if not _SYMBOL.fullmatch(symbol):
                 raise ValueError(f"not an asset code: {symbol!r}")
-            if symbol not in self.instruments:
-                self.list_asset(known(symbol, price))
+        for symbol, price in prices.items():
             self.set_price(symbol, price, now_ms)
+        new = [known(symbol, prices[symbol]) for symbol in prices if symbol not in self.instruments]
+        if new:
+            self._list(new)
 
-    def list_asset(self, asset: Asset) -> None:
-        """Add an instrument, or leave it as it is."""
-        self._store.write(
-            "INSERT OR IGNORE INTO asset (symbol, name, type, precision, minimum, stablecoin)"
+    def _list(self, assets: Iterable[Asset]) -> None:
+        self._store.write_many(
+            "INSERT INTO asset (symbol, name, type, precision, minimum, stablecoin)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                asset.symbol,
-                asset.name,
-                asset.type,
-                asset.precision,
-                asset.minimum,
-                int(asset.stablecoin),
-            ),
+            [
+                (
+                    asset.symbol,
+                    asset.name,
+                    asset.type,
+                    asset.precision,
+                    asset.minimum,
+                    int(asset.stablecoin),
+                )
+                for asset in assets
+            ],
         )
         self.reload()
 
@@ -132,7 +136,8 @@ class Market:
         )
         window_start = now_ms - INDEX_WINDOW_MS
         weighted = covered = 0
-        for (since, units), end in zip(rows, [row[0] for row in rows[1:]] + [now_ms], strict=True):
+        ends = [row[0] for row in rows[1:]] + [now_ms]
+        for (since, units), end in zip(rows, ends, strict=False):
             length = end - max(since, window_start)
             if length > 0:
                 weighted += int(units) * length

@@ -153,10 +153,10 @@ class _Server(uvicorn.Server):
 
 def _application(provider: Provider, clock: Clock) -> Starlette:
     """One endpoint for every path: the provider knows its own."""
-    return Starlette(routes=[Route("/{path:path}", _Face(provider, clock), methods=METHODS)])
+    return Starlette(routes=[Route("/{path:path}", Face(provider, clock), methods=METHODS)])
 
 
-class _Face:
+class Face:
     """Between ASGI and the provider."""
 
     def __init__(self, provider: Provider, clock: Clock) -> None:
