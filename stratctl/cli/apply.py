@@ -64,7 +64,6 @@ def apply(
 
     state.choose(chosen)
     approved = pipeline.read_plan(file) if file else None
-    state.graceful = True
     result = pipeline.apply(
         state.root(),
         environment=state.env,
@@ -125,6 +124,8 @@ class _Approval:
             )
         if not (self.by_file or self.auto or made.empty):
             self._ask(made)
+        # From here on a signal only asks: the answer to a request that was sent is waited for.
+        self.state.graceful = True
 
     def _show(self, made: Plan) -> None:
         """The plan is part of the result, except where the result is JSON for a machine."""

@@ -1,0 +1,94 @@
+"""A project with a running sandbox, and the command line to use on it."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stratctl.cli.running import run
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one run of the command line said, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class World:
+    """A scaffolded project beside a sandbox that knows its participants."""
+
+    root: Path
+    endpoint: str
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, line: str) -> Said:
+        """Run one command line, blanks between its words, in the project."""
+        self.capsys.readouterr()
+        code = run(line.split())
+        captured = self.capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    def control(self, name: str, body: dict[str, Any] | None = None) -> Any:
+        """Ask the sandbox something, or tell it."""
+        data = None if body is None else json.dumps(body).encode()
+        with urllib.request.urlopen(f"{self.endpoint}/_sandbox/{name}", data) as answer:
+            return json.load(answer)
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Change one place of one file."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(old) == 1, (name, old)
+        path.write_text(text.replace(old, new), encoding="utf-8")
+
+    def spawn(self, *words: str) -> subprocess.Popen[str]:
+        """Start a command line as a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "stratctl", *words],
+            cwd=self.root,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[World]:
+    """A project made by init, in which `stratctl sandbox` is running."""
+    assert run(["-q", "init", str(tmp_path)]) == 0
+    monkeypatch.chdir(tmp_path)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stratctl", "sandbox", "--participants", "20", "--seed", "7"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    said = process.stdout
+    assert said
+    try:
+        ready = json.loads(said.readline())
+        for line in Path(ready["credentials"]).read_text().splitlines():
+            name, _, value = line.partition("=")
+            monkeypatch.setenv(name, value)
+        yield World(tmp_path, ready["endpoint"], capsys)
+    finally:
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+        said.close()
