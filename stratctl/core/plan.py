@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.slots import call_id, create_id
@@ -229,7 +230,7 @@ class Plan:
         """A guard measured more than anybody allowed."""
         return any(finding.stops for finding in self.findings)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of the canonical text of the binding part; not of any file that carries it."""
         hasher = hashlib.sha256()

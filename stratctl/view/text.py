@@ -43,6 +43,8 @@ def safe(text: str, *, longest: int = 400) -> str:
     Control, bidirectional and invisible characters are shown as their code point, and text that
     would push the rest out of sight is cut, visibly.
     """
+    if len(text) <= longest and text.isascii() and text.isprintable():
+        return text
     cut = text[:longest]
     shown = "".join(
         f"\\u{ord(char):04x}" if unicodedata.category(char) in UNSAFE else char for char in cut
