@@ -287,9 +287,9 @@ class Cohort(Document):
             "then": {
                 "properties": {
                     "manages": {"items": {"enum": ["allocations", "flags"]}},
-                    "participants": False,
-                    "funding": False,
-                    "payouts": False,
+                    "participants": {"not": {}},
+                    "funding": {"not": {}},
+                    "payouts": {"not": {}},
                 }
             },
             "examples": [

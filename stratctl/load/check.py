@@ -32,7 +32,7 @@ def check(kind: str, root: Node, places: Places) -> tuple[Document | None, list[
     """The model of a document, or why it cannot be one."""
     errors = _validator(kind).iter_errors(root)
     problems = list(dict.fromkeys(found for error in errors for found in explain(error, places)))
-    if problems or _has_broken(root):
+    if problems or has_broken(root):
         return None, problems
     return model(kind, root, places)
 
@@ -108,11 +108,12 @@ def _format(_: Any, name: str, instance: Any, schema: Any) -> Iterator[Validatio
         yield ValidationError("no such day")
 
 
-def _has_broken(value: Any) -> bool:
+def has_broken(value: Any) -> bool:
+    """Whether something in a document was refused already when it was read."""
     if isinstance(value, Node):
-        return any(_has_broken(inner) for inner in value.values())
+        return any(has_broken(inner) for inner in value.values())
     if isinstance(value, Items):
-        return any(_has_broken(inner) for inner in value)
+        return any(has_broken(inner) for inner in value)
     return isinstance(value, Broken)
 
 
@@ -205,13 +206,17 @@ def _exits_alone(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
     yield problem("E_EXITS_WITHOUT_ALLOCATIONS", detail, places.key(*path, "exits"), hint)
 
 
-def _capped(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
+def _not_beside(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
+    yield from (_forbidden if path else _capped)(path, places)
+
+
+def _capped(path: Any, places: Places) -> Iterator[Diagnostic]:
     hint = "write the capped weights into allocations"
     detail = "cap is for equal_weight, blend and mirror"
     yield problem("E_WEIGHT_SOURCE", detail, places.key(*path, "cap"), hint)
 
 
-def _forbidden(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
+def _forbidden(path: Any, places: Places) -> Iterator[Diagnostic]:
     hint = "use two cohorts"
     detail = f"source: live names nobody and funds nobody, so {path[-1]} cannot stand beside it"
     yield problem("E_MANAGES", detail, places.key(*path), hint)
@@ -226,8 +231,7 @@ _BY_KEYWORD: dict[str, Callable[[Any, Any, Places], Iterator[Diagnostic]]] = {
     "minProperties": _empty,
     "uniqueItems": _repeated,
     "dependentRequired": _exits_alone,
-    "not": _capped,
-    "None": _forbidden,
+    "not": _not_beside,
 }
 
 
@@ -239,8 +243,8 @@ def _of_text(error: Any, value: Any, span: Any) -> Diagnostic:
     name = schema.get("format", "")
     if name in _READS_TEXT:
         return _of_number(name, value, said, span)
-    if keyword == "const" and isinstance(error.validator_value, int):
-        return problem("E_VERSION", f"{said} is not {error.validator_value}", span, "use 1")
+    if isinstance(schema.get("const"), int):
+        return problem("E_VERSION", f"{said} is not {schema['const']}", span, "write version: 1")
     if "enum" in schema:
         allowed = [str(choice) for choice in schema["enum"]]
         return problem("E_VALUE", f"{said} is not accepted", span, nearest(str(value), allowed))
@@ -269,7 +273,8 @@ def _of_type(schema: dict[str, Any], value: Any, said: str, span: Any) -> Diagno
         return problem("E_TYPE_STRING_REQUIRED", detail, span, f'quote it: "{written}"')
     wanted = {"object": "a mapping", "array": "a list", "integer": "a whole number"}
     needed = wanted.get(str(schema.get("type")), "text")
-    return problem("E_TYPE", f"{said} is {_kind_of(value)}, not {needed}", span)
+    found = said if isinstance(value, Node | Items) else f"{said} is {_kind_of(value)}"
+    return problem("E_TYPE", found, span, f"write {needed}")
 
 
 def _of_number(name: str, value: Any, said: str, span: Any) -> Diagnostic:
@@ -277,7 +282,8 @@ def _of_number(name: str, value: Any, said: str, span: Any) -> Diagnostic:
     if name == "date":
         return problem("E_DATE_SYNTAX", f"{said} is not a day", span, "write it as 2026-12-31")
     if not isinstance(text, str):
-        return problem("E_TYPE", f"{said} is {_kind_of(value)}, not a number", span)
+        found = said if isinstance(value, Node | Items) else f"{said} is {_kind_of(value)}"
+        return problem("E_TYPE", found, span, "write a number")
     plain = "digits with at most one point: no sign, exponent, blank, separator or currency"
     if name == "amount":
         if not text or (isinstance(text, Doubtful) and text.reading == "null"):
@@ -332,4 +338,4 @@ def _shown(value: Any) -> str:
     if isinstance(text, bool):
         return "true" if text else "false"
     shown = str(text) if len(str(text)) <= 60 else f"{str(text)[:57]}..."
-    return ascii(shown) if isinstance(text, str) else shown
+    return ascii(shown) if isinstance(value, str) else shown

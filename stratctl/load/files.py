@@ -86,7 +86,8 @@ class Folder:
             elif steps:
                 steps.pop()
             else:
-                raise Refused("E_INCLUDE_OUTSIDE", f"{path!a} climbs out of the project")
+                hint = "copy the file into the project"
+                raise Refused("E_INCLUDE_OUTSIDE", f"{path!a} climbs out of the project", hint)
         return "/".join(steps)
 
     def read(self, name: str) -> bytes:
@@ -115,12 +116,15 @@ class Folder:
             # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
             descriptor = os.open(self._real(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError as error:
-            raise Refused("E_FILE_MISSING", f"there is no {name}") from error
+            hint = "paths are relative to the file that names them"
+            raise Refused("E_FILE_MISSING", f"there is no {name}", hint) from error
         except OSError as error:
-            raise Refused("E_INCLUDE_NOT_REGULAR", f"{name}: {error.strerror}") from error
+            detail, hint = f"{name}: {error.strerror}", "put a plain, readable file there"
+            raise Refused("E_INCLUDE_NOT_REGULAR", detail, hint) from error
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Refused("E_INCLUDE_NOT_REGULAR", f"{name} is not a regular file")
+                detail, hint = f"{name} is not a regular file", "put a plain file there"
+                raise Refused("E_INCLUDE_NOT_REGULAR", detail, hint)
             yield descriptor
         finally:
             os.close(descriptor)

@@ -84,7 +84,10 @@ def read_project(
 
 def _choose(project: Project, environment: str | None) -> str:
     known = sorted(project.environments)
-    chosen = environment or project.default_environment or (known[0] if len(known) == 1 else None)
+    default = project.default_environment
+    if default is not None and default not in known:
+        default = known[0]  # a finding of resolve's; until then everything else is read
+    chosen = environment or default or (known[0] if len(known) == 1 else None)
     if chosen is None:
         raise UsageError(
             f"the project has several environments: {', '.join(known)}",
@@ -114,7 +117,9 @@ class _Reader:
         found = list(self.documents(name, (kind.__name__,), named_at))
         for second in found[1:]:
             detail = f"{name} holds one {kind.__name__} only"
-            self.problems.append(problem("E_KIND_MISPLACED", detail, second.span))
+            self.problems.append(
+                problem("E_KIND_MISPLACED", detail, second.span, "keep one document")
+            )
         return cast("Read[Kind]", found[0]) if found else None
 
     def policy(self, project: Read[Project]) -> tuple[str, Read[Policy] | None]:
@@ -147,7 +152,7 @@ class _Reader:
             read = self._document(root, Places(name, root), kinds)
             if read is not None:
                 yield read
-            elif isinstance(declared := root.get("name"), str):
+            elif type(declared := root.get("name")) is str:
                 self.broken.add(declared)
             else:
                 self.nameless = True
@@ -163,10 +168,15 @@ class _Reader:
             return None
         if kind not in kinds:
             detail = f"{places.file} holds {' and '.join(kinds)}, not {kind}"
-            self.problems.append(problem("E_KIND_MISPLACED", detail, places.value("kind")))
+            hint = f"Project: {PROJECT_FILE}; Policy: the file it names; the rest: {STRATEGIES}/"
+            self.problems.append(problem("E_KIND_MISPLACED", detail, places.value("kind"), hint))
             return None
-        thin = _thinned(root)
+        thin, hidden = _thinned(root)
         document, problems = check(kind, thin, Places(places.file, thin))
+        if hidden:
+            last = problems.pop()
+            detail = f"{last.detail}; {hidden:,} more rows of this list are not looked at"
+            problems.append(problem(last.code, detail, last.span, last.hint))
         self.problems.extend(problems)
         return None if document is None else Read(document, places)
 
@@ -223,33 +233,37 @@ class _Reader:
         return [] if entries is None else [entries]
 
 
-def _thinned(root: Node) -> Node:
+def _thinned(root: Node) -> tuple[Node, int]:
     """The document with its long lists cut down to the rows that need a close look, or one.
 
-    The rows that are left keep their places.
+    The rows that are left keep their places. Also the number of rows that would need a close look
+    but are too many.
     """
-    thin = _with_fewer(root, tables.MEMBERS)
+    thin, hidden = _with_fewer(root, tables.MEMBERS)
     for label in ("funding", "payouts"):
         if isinstance(entries := root.get(label), Items):
             fewer = Items(entries.place)
             fewer.places = entries.places
-            fewer.extend(
-                _with_fewer(entry, tables.AMOUNTS) if isinstance(entry, Node) else entry
-                for entry in entries
-            )
+            for entry in entries:
+                cut, more = (
+                    _with_fewer(entry, tables.AMOUNTS) if isinstance(entry, Node) else (entry, 0)
+                )
+                fewer.append(cut)
+                hidden += more
             thin = _replaced(thin, label, fewer)
-    return thin
+    return thin, hidden
 
 
-def _with_fewer(root: Node, sheet: tables.Sheet) -> Node:
+def _with_fewer(root: Node, sheet: tables.Sheet) -> tuple[Node, int]:
     rows = root.get("participants")
     if not isinstance(rows, Items) or len(rows) < 2:
-        return root
-    keep = suspicious(rows, sheet) or [0]
+        return root, 0
+    closely = suspicious(rows, sheet)
+    keep = closely[: tables.SHOWN_MAX] or [0]
     fewer = Items(rows.place)
     fewer.extend(rows[place] for place in keep)
     fewer.places = [rows.places[place] for place in keep]
-    return _replaced(root, "participants", fewer)
+    return _replaced(root, "participants", fewer), len(closely[tables.SHOWN_MAX :])
 
 
 def _replaced(root: Node, key: str, value: Items) -> Node:

@@ -65,7 +65,8 @@ def read_table(
             with folder.held(name) as path:
                 entries, problems = _read_parquet(path, name, sheet, workspace)
             return entries, problems, ()
-        raise Refused("E_TABLE_FORMAT", f"{name} is neither .csv nor .parquet")
+        hint = "save it as CSV or Parquet, with that suffix"
+        raise Refused("E_TABLE_FORMAT", f"{name} is neither .csv nor .parquet", hint)
     except Refused as refused:
         return None, [refused.at(named_at)], ()
 
@@ -116,15 +117,17 @@ def _records(text: str, file: str) -> tuple[list[tuple[int, list[str]]], list[Di
         for cells in reader:
             if reader.line_num != line:
                 detail = f"the cell goes on until line {reader.line_num}"
-                problems.append(problem("E_CSV_NEWLINE", detail, Span(file, line, 1)))
+                hint = "write the cell in one line"
+                problems.append(problem("E_CSV_NEWLINE", detail, Span(file, line, 1), hint))
             elif max(map(len, cells), default=0) > CELL_LENGTH_MAX:
                 detail = f"the limit is {CELL_LENGTH_MAX} characters"
-                problems.append(problem("E_CSV_FIELD", detail, Span(file, line, 1)))
+                problems.append(problem("E_CSV_FIELD", detail, Span(file, line, 1), "shorten it"))
             elif not records or len(cells) == len(records[0][1]):
                 records.append((line, cells))
             else:
-                detail = f"{len(cells)} cells; the header has {len(records[0][1])}"
-                problems.append(problem("E_CSV_COLUMNS", detail, Span(file, line, 1)))
+                detail = f"found {len(cells)}; the header has {len(records[0][1])}"
+                hint = "look for a missing or extra comma"
+                problems.append(problem("E_CSV_COLUMNS", detail, Span(file, line, 1), hint))
             line = reader.line_num + 1
     except csv.Error as error:
         code = "E_CSV_FIELD" if "field larger" in str(error) else "E_CSV_QUOTE"
@@ -217,7 +220,7 @@ def _column_problems(types: dict[str, str], file: str, sheet: Sheet) -> list[Dia
         if name not in known
     ]
     found += [
-        problem("E_TABLE_COLUMNS", f"there is no column {name}", span)
+        problem("E_TABLE_COLUMNS", f"there is no column {name}", span, f"add {name}")
         for name in sheet.required
         if name not in types
     ]

@@ -24,6 +24,9 @@ DEPTH_MAX = 20
 NODES_MAX = 200_000
 """10,000 members inline take 70,000."""
 
+_SHOWN_MAX = 100
+"""Findings in one file, after which the rest is not looked at."""
+
 _DECIMAL = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?", re.ASCII)
 _DECIMAL_LENGTH_MAX = 40
 _FIRST_OF_DOUBTFUL = frozenset("+-.0123456789~=<yYnNtTfFoO")
@@ -149,7 +152,8 @@ class _Composer:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             said = ", ".join(part for part in (error.context, error.problem) if part)
-            hint = "indent with blanks" if "\t" in self._line(line) else ""
+            tab = "\t" in self._line(line)
+            hint = "indent with blanks, not tabs" if tab else "check blanks, colons and brackets"
             self._report("E_YAML_SYNTAX", said, (line, column), hint)
             self._give_up()
 
@@ -163,8 +167,12 @@ class _Composer:
         return "".join(self._reading.lines[number - 1 : number])
 
     def _report(self, code: str, detail: str, place: tuple[int, int], hint: str = "") -> None:
-        span = Span(self._reading.file, *place)
-        self._reading.problems.append(problem(code, detail, span, hint))
+        problems = self._reading.problems
+        if len(problems) == _SHOWN_MAX:
+            detail += "; what else is wrong in this file is not looked for"
+        problems.append(problem(code, detail, Span(self._reading.file, *place), hint))
+        if len(problems) > _SHOWN_MAX:
+            raise _Stop
 
     def _take(self, event: Any) -> None:
         kind = type(event)
@@ -205,13 +213,15 @@ class _Composer:
         self._count()
         plain = self._plain(event)
         if len(self._stack) >= DEPTH_MAX:
-            self._report("E_YAML_DEPTH", f"deeper than {DEPTH_MAX} levels", container.place)
+            detail, hint = f"deeper than {DEPTH_MAX} levels", "check the brackets and blanks"
+            self._report("E_YAML_DEPTH", detail, container.place, hint)
             raise _Stop
         top = self._stack[-1] if self._stack else None
         as_key = top is not None and isinstance(top.container, Node) and top.key is None
         name = top.key if top is not None else None
         if as_key:
-            self._report("E_YAML_KEY", "a mapping or list is used as a key", container.place)
+            detail, hint = "a mapping or list is used as a key", "check colons and question marks"
+            self._report("E_YAML_KEY", detail, container.place, hint)
         elif plain:
             self._put(container, container.place)
         else:
@@ -262,6 +272,7 @@ class _Composer:
                 place,
                 "keep one of them",
             )
+            mapping[text] = Broken()
             frame.key = _SKIPPED
 
     def _must_be_quoted(self, text: str, reading: str, place: tuple[int, int]) -> None:
@@ -294,7 +305,8 @@ class _Composer:
         elif isinstance(value, Doubtful) and not value:
             self._reading.problems.append(_empty(Span(self._reading.file, *place)))
         elif not isinstance(value, Broken):
-            self._report("E_TYPE", "a document is a mapping that begins with kind", place)
+            detail = "a document is a mapping"
+            self._report("E_TYPE", detail, place, "begin it with kind: and version:")
 
 
 def _place(event: Any) -> tuple[int, int]:

@@ -75,9 +75,11 @@ def resolve_rows(
     currencies = {read.document.name: read.document.quoted_currency for read in strategies}
     book = _Book.of(declared.cohorts, currencies, workspace)
     before = len(problems)
-    for check in (_scales, _repeats, _repeated_amounts, _strangers, _unmanaged):
+    problems.extend(_scales(book))
+    exact = len(problems) == before
+    for check in (_repeats, _repeated_amounts, _strangers, _unmanaged):
         problems.extend(check(book))
-    if len(problems) > before:
+    if not exact:  # totals would be cut off, and findings about them false
         return workspace.table("desired", DESIRED_ROWS)
     totals = _totals(book)
     problems.extend(_not_positive(book, totals))
@@ -264,7 +266,7 @@ def _not_positive(book: _Book, totals: Table) -> list[Diagnostic]:
     sql = f"""
         SELECT t.source, t.line, t.participant_code || ' has contributed nothing' AS detail
         FROM {totals} t JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
-        WHERE c.funding AND t.contributed_minor = 0
+        WHERE c.funding AND c.complete AND t.contributed_minor = 0
         UNION ALL
         SELECT r.source, r.line, 'amount ' || r.amount AS detail FROM {book.amounts} r
         WHERE NOT regexp_matches(r.amount, '[1-9]')"""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -65,9 +66,7 @@ class Project:
 
     def declare(self, environment: str | None = None) -> Configuration:
         """Read and resolve it. Raises InputError."""
-        workspace = Workspace(threads=1)
-        documents = read_project(self.root, environment, workspace)
-        return resolve(documents, environment, workspace)
+        return declared(self.root, environment)
 
     def says(self, environment: str | None = None) -> tuple[Diagnostic, ...]:
         """Every finding, of warnings too."""
@@ -79,6 +78,19 @@ class Project:
     def codes(self, environment: str | None = None) -> list[str]:
         """The codes of every finding, in reading order."""
         return [found.code for found in self.says(environment)]
+
+
+@cache
+def shared_workspace() -> Workspace:
+    """One engine for many small projects: starting one costs more than reading a project."""
+    return Workspace(threads=1)
+
+
+def declared(root: Path, environment: str | None = None) -> Configuration:
+    """What a project folder says. Raises InputError."""
+    workspace = shared_workspace()
+    documents = read_project(root, environment, workspace)
+    return resolve(documents, environment, workspace)
 
 
 def shown(diagnostics: tuple[Diagnostic, ...]) -> str:
