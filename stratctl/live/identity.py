@@ -148,20 +148,17 @@ def live_operation(record: OperationRecord, slot: int | None) -> LiveOperation:
 
 def staleness(records: Sequence[OperationRecord], committed: Iterable[BookedOperation]) -> str:
     """Why a list of Operations may be behind what the journal knows; empty when it is not."""
-    ids = {record.id: record.request_id for record in records}
-    requests = {record.request_id: record.id for record in records}
+    by_id = {record.id: record for record in records}
+    by_request = {record.request_id: record for record in records}
     for operation in committed:
-        listed = requests.get(operation.request_id, "")
-        if listed and operation.operation_id and listed != operation.operation_id:
-            return (
-                f"E_OPERATION_DIVERGED: slot {operation.slot} is {listed}, "
-                f"the journal says {operation.operation_id}"
-            )
-        if not listed and operation.operation_id not in ids:
-            return (
-                f"E_STALE_READ: slot {operation.slot} is committed as {operation.operation_id} "
-                f"and not listed"
-            )
+        what = f"slot {operation.slot} is committed as {operation.operation_id}"
+        listed = by_request.get(operation.request_id) or by_id.get(operation.operation_id)
+        if listed is None:
+            return f"E_STALE_READ: {what} and not listed"
+        if operation.operation_id and listed.id != operation.operation_id:
+            return f"E_OPERATION_DIVERGED: {what} and listed as {listed.id}"
+        if operation.done and STATUS_RANK.get(listed.status, 3) < 3:
+            return f"E_STALE_READ: {what}, is done, and is listed as {listed.status}"
     return ""
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from stratctl.core.errors import BadResponse, NotFound, RequestRefused
 from stratctl.core.money import PRICE_DIGITS, NotExact, minor_digits, truncate_units
 from stratctl.core.state import Float, Price
@@ -13,35 +16,33 @@ from stratctl.live.lists import numbered_pages
 def read_price(client: ReadClient, asset: str, currency: str) -> Price | None:
     """The price of ``symbol_data`` and, beside it, the hourly mean of ``/index``.
 
-    None when the provider quotes no such pair: without a price nothing is planned from drift.
+    None when the provider quotes no such pair, or nothing that can be trusted: without a price
+    nothing is planned from drift, and that stops little.
     """
     pair = {"underlying": asset, "quoted_currency": currency}
-    try:
-        shown = client.get(
-            "/market_data/symbol_data",
-            pair,
-            decode=lambda document: wire.symbol_price(document, asset, currency),
-        )
-    except (NotFound, RequestRefused):
-        return None
-    price_e8 = _price_e8(shown)
+    price_e8 = _read_e8(
+        client,
+        "/market_data/symbol_data",
+        pair,
+        lambda document: wire.symbol_price(document, asset, currency),
+    )
     if not price_e8:
         return None
-    return Price(asset, currency, price_e8, _index_e8(client, pair))
+    index_e8 = _read_e8(client, "/index", pair, wire.index_price)
+    return Price(asset, currency, price_e8, index_e8 or None)
 
 
-def _index_e8(client: ReadClient, pair: dict[str, str]) -> int | None:
+def _read_e8(
+    client: ReadClient,
+    path: str,
+    pair: dict[str, str],
+    decode: Callable[[Any], str | None],
+) -> int | None:
     try:
-        return _price_e8(client.get("/index", pair, decode=wire.index_price)) or None
-    except (NotFound, RequestRefused):
-        return None
-
-
-def _price_e8(shown: str | None) -> int | None:
-    try:
+        shown = client.get(path, pair, decode=decode)
         return None if shown is None else truncate_units(shown, PRICE_DIGITS)
-    except NotExact as error:
-        raise BadResponse(f"a price is {error.text[:40]!r}, which is no price") from None
+    except (NotFound, RequestRefused, BadResponse, NotExact):
+        return None
 
 
 def read_float(client: ReadClient, currency: str, account: tuple[str, str, str]) -> Float:

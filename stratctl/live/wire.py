@@ -45,7 +45,7 @@ def parse(body: bytes) -> Any:
         raise _untrusted(f"it is larger than {BODY_BYTES_MAX} bytes")
     try:
         document = _DECODER.decode(body.decode("utf-8"))
-        if b"\\ud" in body.lower():
+        if b"\\ud" in body or b"\\uD" in body:
             # An escaped lone surrogate is no text: it cannot be encoded again. Paired ones can.
             json.dumps(document, ensure_ascii=False).encode()
     except UnicodeError:
@@ -98,6 +98,12 @@ def _number(text: str) -> Number:
     return Number(text)
 
 
+def _integer(text: str) -> Number:
+    if len(text) > _NUMBER_TEXT_MAX:
+        raise _untrusted(f"the number {text[:20]}… is out of any range")
+    return Number(text)
+
+
 def _no_constant(text: str) -> Any:
     raise _untrusted(f"{text} is no number")
 
@@ -105,7 +111,7 @@ def _no_constant(text: str) -> Any:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_float=_number,
-    parse_int=_number,
+    parse_int=_integer,
     parse_constant=_no_constant,
 )
 
@@ -201,6 +207,16 @@ _UUIDS = re.compile(
     r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\n)*", re.ASCII
 )
 _CODES = re.compile(r"(?:[A-Z0-9]{1,6}\n)*", re.ASCII)
+_WHOLES = re.compile(r"(?:[0-9]{1,18}\n)*", re.ASCII)
+
+
+def _all_match(lines: re.Pattern[str], column: Sequence[str]) -> bool:
+    """Whether each value is a line of the pattern: one match instead of one per value.
+
+    The line breaks are counted, because a value with one inside would pass as two values.
+    """
+    joined = "\n".join((*column, ""))
+    return joined.count("\n") == len(column) and lines.fullmatch(joined) is not None
 
 
 def _texts(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
@@ -212,14 +228,21 @@ def _texts(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
 
 def _uuids(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
     column = _texts(records, field)
-    if _UUIDS.fullmatch("".join(f"{value}\n" for value in column)):
+    if _all_match(_UUIDS, column):
         return column
     return [uuid_text(value, field) for value in column]
 
 
+def _wholes(records: Sequence[Mapping[str, Any]], field: str) -> list[int]:
+    column = [record.get(field, "0") for record in records]
+    if set(map(type, column)) == {Number} and _all_match(_WHOLES, column):
+        return [int(value) for value in column]
+    return [_whole(value, field) for value in column]
+
+
 def _codes(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
     column = _texts(records, field)
-    if _CODES.fullmatch("".join(f"{value}\n" for value in column)):
+    if _all_match(_CODES, column):
         return column
     wrong = next(value for value in column if not _CODE.fullmatch(value))
     raise _untrusted(f"{field} is {_shown(wrong)}, which is no participant code")
@@ -385,34 +408,41 @@ def _executions(records: list[dict[str, Any]]) -> tuple[Execution, ...]:
 
 
 def _execution(record: dict[str, Any]) -> Execution:
-    (code,) = _codes([record], "participant_code")
-    legs = _records(record.get("instructions") or [], "instructions")
+    (code,) = _codes((record,), "participant_code")
+    legs = record.get("instructions") or []
     return Execution(
-        id=uuid_text(record.get("id"), "id"),
-        operation_id=uuid_text(record.get("operation_id"), "operation_id"),
-        participant_code=code,
-        status=text(record, "status"),
-        status_reason=text(record, "status_reason"),
-        instructions=tuple(_instruction(leg) for leg in legs),
+        uuid_text(record.get("id"), "id"),
+        uuid_text(record.get("operation_id"), "operation_id"),
+        code,
+        text(record, "status"),
+        text(record, "status_reason"),
+        tuple(map(_instruction, _records(legs, "instructions"))) if legs else (),
     )
+
+
+_INSTRUCTION_FIELDS = (
+    "underlying_currency",
+    "side",
+    "amount",
+    "amount_type",
+    "status",
+    "status_reason",
+    "price",
+    "quantity",
+    "total_notional",
+)
+"""The provider's names, in the order of Instruction's own."""
 
 
 def _instruction(record: dict[str, Any]) -> Instruction:
     trade_ids = record.get("trade_ids") or []
     if not isinstance(trade_ids, list):
         raise _untrusted("trade_ids is no list")
-    return Instruction(
-        asset=text(record, "underlying_currency"),
-        side=text(record, "side"),
-        amount=text(record, "amount"),
-        amount_type=text(record, "amount_type"),
-        status=text(record, "status"),
-        status_reason=text(record, "status_reason"),
-        price=text(record, "price"),
-        quantity=text(record, "quantity"),
-        total_notional=text(record, "total_notional"),
-        trade_ids=tuple(uuid_text(trade_id, "trade_ids") for trade_id in trade_ids),
-    )
+    fields: list[Any] = [record.get(field) for field in _INSTRUCTION_FIELDS]
+    if set(map(type, fields)) != {str}:
+        fields = [text(record, field) for field in _INSTRUCTION_FIELDS]
+    fields.append(tuple([uuid_text(trade_id, "trade_ids") for trade_id in trade_ids]))
+    return Instruction(*fields)
 
 
 def _allocations(value: Any) -> tuple[tuple[str, str], ...]:
@@ -473,7 +503,7 @@ _BALANCES = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\n)*", re.ASCII)
 
 def _accounts(records: list[dict[str, Any]]) -> AccountColumns:
     balances = _texts(records, "balance")
-    if not _BALANCES.fullmatch("".join(f"{value}\n" for value in balances)):
+    if not _all_match(_BALANCES, balances):
         balances = [decimal_text(value, "balance") for value in balances]
     return AccountColumns(
         account_id=_uuids(records, "account_id"),
@@ -482,7 +512,7 @@ def _accounts(records: list[dict[str, Any]]) -> AccountColumns:
         type=_texts(records, "account_type"),
         asset=_texts(records, "asset"),
         balance=balances,
-        last_update=[_whole(record.get("last_update", "0"), "last_update") for record in records],
+        last_update=_wholes(records, "last_update"),
     )
 
 

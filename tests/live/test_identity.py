@@ -158,6 +158,13 @@ def test_every_committed_operation_must_be_listed() -> None:
     assert staleness([operation(1)], [committed(1, "x")]).startswith("E_OPERATION_DIVERGED")
 
 
+def test_what_the_journal_booked_as_done_is_not_listed_as_unfinished() -> None:
+    """The end of an Operation is its end; an unknown status says nothing."""
+    for status, stale in (("settled", False), ("pricing", True), ("under_review", False)):
+        found = staleness([operation(1, status=status)], [committed(1, "op-1")])
+        assert found.startswith("E_STALE_READ") is stale
+
+
 @pytest.mark.parametrize(
     ("before", "after", "code"),
     [

@@ -208,7 +208,8 @@ def test_a_price_may_lack_an_index_and_an_index_a_price() -> None:
     )
 
 
-def test_a_price_past_any_range_is_refused() -> None:
-    """Sixteen digits before the point are no price."""
-    with pytest.raises(BadResponse, match="no price"):
-        read_price(quoted("1234567890123456"), httpx.Response(404))
+def test_a_price_that_cannot_be_trusted_is_none() -> None:
+    """Sixteen digits before the point, no number, no JSON: that pair has no price."""
+    assert read_price(quoted("1234567890123456"), httpx.Response(404)) is None
+    assert read_price(quoted("-5"), httpx.Response(404)) is None
+    assert read_price(httpx.Response(200, content=b"<html>"), httpx.Response(404)) is None

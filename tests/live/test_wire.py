@@ -238,6 +238,17 @@ def test_what_is_no_participant_code_is_refused(code: object) -> None:
         wire.trader(wire.parse(body({**TRADER, "participant_code": code})))
 
 
+def test_a_line_break_does_not_make_two_values_of_one() -> None:
+    """Columns are checked as joined lines, and a value that is two lines is still one value."""
+    two = f"{ID}\n{OTHER}"
+    for field, value in (("id", two), ("strategy_id", two), ("participant_code", "A\nB")):
+        with pytest.raises(BadResponse):
+            wire.traders_page({"traders": [TRADER, {**TRADER, field: value}]})
+    account = {"account_id": ID, "account_owner": "CUST01", "asset": "BTC", "balance": "1\n2"}
+    with pytest.raises(BadResponse):
+        wire.accounts_page({"message": [account]})
+
+
 def test_a_number_is_not_text() -> None:
     """Where the provider documents decimal text, a JSON number is refused."""
     account = {"account_id": ID, "account_owner": "CUST01", "asset": "BTC", "balance": "1.5"}

@@ -408,6 +408,15 @@ def test_a_signed_attempt_is_sent_once() -> None:
         world.writer.send(signed, 2)
 
 
+def test_the_writer_tells_and_takes_time() -> None:
+    """By the clock that was handed in, which also signs."""
+    clock = HandClock()
+    writer = lonely_writer(json_answer({}), clock)
+    writer.wait(3.5)
+    assert clock.sleeps == [3.5]
+    assert abs(writer.now() - writer.sign(ENROLL).signed_at) <= 1
+
+
 def test_a_signed_attempt_shows_no_header() -> None:
     """Its text has the body and the id, and neither key nor signature."""
     writer = lonely_writer(json_answer({}))

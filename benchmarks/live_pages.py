@@ -1,0 +1,188 @@
+"""What reading costs the client: CPU per page of 200 over loopback, and a whole cold read.
+
+A sandbox runs in a process of its own, so that its work is not counted. Traders, accounts and
+Executions are the three kinds of pages that grow with the number of participants. The floor is
+the same request over the same transport with nobody looking at the answer, measured alternately.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from stratctl.core.event import AnswerClass  # noqa: E402 - after the path is set
+from stratctl.core.slots import create_id  # noqa: E402
+from stratctl.core.state import Verb  # noqa: E402
+from stratctl.core.tables import Workspace  # noqa: E402
+from stratctl.live import wire  # noqa: E402
+from stratctl.live.auth import credentials_from  # noqa: E402
+from stratctl.live.client import ReadClient, WriteClient  # noqa: E402
+from stratctl.live.clockwork import real_clockwork  # noqa: E402
+from stratctl.live.limiter import Limiter  # noqa: E402
+from stratctl.live.reader import Reader  # noqa: E402
+from stratctl.live.transport import Endpoint, real_transport  # noqa: E402
+from stratctl.live.writer import Writer  # noqa: E402
+from tests.live.worlds import FLOAT_ACCOUNT, booked, call, declared, intent  # noqa: E402
+
+PARTICIPANTS = 5_000
+A_CALL = 1_000
+PAGES = 100
+RUNS = 5
+CPU_MS_MAX = {"traders": 1.5, "accounts": 1.5}
+READ_SECONDS_MAX = 5.0
+
+
+class Clients:
+    """Both clients on a running sandbox, without our own rate limit, which is not measured."""
+
+    def __init__(self, address: str, environ: dict[str, str]) -> None:
+        self.clockwork = real_clockwork()
+        endpoint = Endpoint.parse(address)
+        shared: dict[str, Any] = {
+            "endpoint": endpoint,
+            "transport": real_transport(endpoint),
+            "clockwork": self.clockwork,
+            "limiter": Limiter(self.clockwork, requests_max=10**9),
+        }
+        self.read = ReadClient(credentials=credentials_from(environ, "STRATCTL_READ"), **shared)
+        write = WriteClient(credentials=credentials_from(environ, "STRATCTL_WRITE"), **shared)
+        self.writer = Writer(write, self.read, self.clockwork)
+
+
+def main() -> None:
+    """Print a line per kind of page and one for a whole read; fail when one is over its limit."""
+    over = []
+    with sandbox() as (address, environ):
+        clients = Clients(address, environ)
+        strategy_id = enroll(clients)
+        one_operation = clients.read.get("/strategies/operations", decode=wire.operations_page)
+        kinds: dict[str, tuple[str, dict[str, str], Callable[[Any], object]]] = {
+            "traders": (
+                "/strategies/traders",
+                {"strategy_id": strategy_id, "page_size": "200"},
+                wire.traders_page,
+            ),
+            "accounts": (
+                "/accounts",
+                {"account_label": strategy_id, "account_type": "available", "page": "1"},
+                wire.accounts_page,
+            ),
+            "executions": (
+                "/strategies/executions",
+                {"operation_id": one_operation.items[0].id, "page_size": "200"},
+                wire.executions_page,
+            ),
+        }
+        for kind, (path, filters, decode) in kinds.items():
+            floor, cost = alternately(
+                lambda: clients.read._ask(_target(path, filters)),  # noqa: B023 - called at once
+                lambda: clients.read.get(path, filters, decode=decode),  # noqa: B023
+            )
+            print(f"{kind:10} {cost:.2f} ms CPU a page of 200, of which HTTP {floor:.2f} ms")
+            if cost > CPU_MS_MAX.get(kind, cost):
+                over.append(kind)
+        seconds = statistics.median(cold_read(clients) for _ in range(3))
+        print(f"cold read  {seconds:.2f} s, {PARTICIPANTS} participants, no journal")
+        if seconds > READ_SECONDS_MAX:
+            over.append("cold read")
+    if over:
+        sys.exit(f"over the limit: {', '.join(over)}")
+
+
+def _target(path: str, filters: dict[str, str]) -> str:
+    return path + "?" + "&".join(f"{name}={value}" for name, value in filters.items())
+
+
+def alternately(floor: Callable[[], object], work: Callable[[], object]) -> tuple[float, float]:
+    """CPU milliseconds per call of each, medians of runs that take turns."""
+    costs: tuple[list[float], list[float]] = ([], [])
+    for _ in range(RUNS):
+        for cost, each in zip(costs, (floor, work), strict=True):
+            started = time.process_time()
+            for _ in range(PAGES):
+                each()
+            cost.append((time.process_time() - started) / PAGES * 1_000)
+    return statistics.median(costs[0]), statistics.median(costs[1])
+
+
+def cold_read(clients: Clients) -> float:
+    """Seconds of a whole read without a journal, which reads every Execution twice."""
+    workspace = Workspace()
+    started = time.perf_counter()
+    live = Reader(clients.read, clients.clockwork).read(
+        realm="sandbox",
+        declared=[declared()],
+        float_account=FLOAT_ACCOUNT,
+        booked=booked(workspace),
+        workspace=workspace,
+        as_of="",
+        price_assets=(),
+        progress=lambda subject, rows: None,
+    )
+    seconds = time.perf_counter() - started
+    assert len(live.rows) == PARTICIPANTS
+    assert not live.strategies[0].problem
+    return seconds
+
+
+def enroll(clients: Clients) -> str:
+    """A Strategy with every participant of the sandbox in it, settled."""
+    body = {"quoted_currency": "USD", "metadata": {}}
+    create = intent(Verb.CREATE, "/strategies", body, create_id("sandbox", "blue-chip"))
+    strategy_id = clients.writer.send(clients.writer.sign(create), 1).resource_id
+    codes: list[str] = []
+    page = 1
+    while len(codes) < PARTICIPANTS:
+        found = clients.read.get(
+            "/participants", {"page": str(page)}, decode=wire.participants_page
+        )
+        codes += found.items.participant_code
+        page += 1
+    for slot, first in enumerate(range(0, PARTICIPANTS, A_CALL), start=1):
+        amounts: dict[str, str | None] = dict.fromkeys(codes[first : first + A_CALL], "100.00")
+        sent = call(Verb.ENROLL, strategy_id, slot, amounts)
+        answer = clients.writer.send(clients.writer.sign(sent), 1)
+        assert answer.answer is AnswerClass.COMMITTED, answer
+        while not clients.writer.operation(answer.resource_id).terminal:
+            clients.clockwork.sleep(0.2)
+    return strategy_id
+
+
+@contextmanager
+def sandbox() -> Iterator[tuple[str, dict[str, str]]]:
+    """A sandbox in its own process: its address and the variables with its keys."""
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder) / "credentials"
+        command = [sys.executable, "-m", "stratctl.sandbox", "--port", "0"]
+        command += ["--participants", str(PARTICIPANTS), "--credentials", str(keys)]
+        server = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        try:
+            assert server.stdout is not None
+            address = json.loads(server.stdout.readline())["endpoint"]
+            lines = keys.read_text(encoding="utf-8").split()
+            yield address, dict(line.split("=", 1) for line in lines)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+if __name__ == "__main__":
+    main()
