@@ -45,8 +45,7 @@ class Demo:
 
     def run(self) -> None:
         """The whole story."""
-        self.say("Declare: three Strategies and 5,000 participants, in YAML, CSV and Parquet.")
-        self.copy_examples()
+        self.say("Declared are three Strategies and 5,000 participants: YAML, CSV and Parquet.")
         self.stratctl("validate")
 
         self.say("Plan: what would happen, in calls and in money. Planning cannot write.")
@@ -136,6 +135,7 @@ def main() -> None:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="stratctl-demo-") as folder:
         demo = Demo(Path(folder))
+        demo.copy_examples()
         demo.say("A local provider that behaves like zerohash, in a process of its own.")
         sandbox = demo.start_sandbox()
         try:
