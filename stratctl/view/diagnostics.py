@@ -73,12 +73,13 @@ def github(diagnostics: Iterable[Diagnostic]) -> str:
 
 def _annotation(diagnostic: Diagnostic) -> str:
     command = "error" if diagnostic.severity is Severity.ERROR else "warning"
-    properties = {"title": f"{diagnostic.code}: {diagnostic.summary}"}
+    properties = {}
     if diagnostic.span:
         properties["file"] = diagnostic.span.file
         if diagnostic.span.line:
             properties |= {"line": str(diagnostic.span.line), "col": str(diagnostic.span.column)}
-    listed = ",".join(f"{name}={_property(value)}" for name, value in sorted(properties.items()))
+    properties["title"] = f"{diagnostic.code}: {diagnostic.summary}"
+    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     hint = f" Hint: {diagnostic.hint}" if diagnostic.hint else ""
     return f"::{command} {listed}::{_data(diagnostic.detail + hint)}"
 

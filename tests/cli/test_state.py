@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -220,9 +221,15 @@ def test_outputs_cannot_end_themselves(tmp_path: Path, monkeypatch: pytest.Monke
     """A value with line feeds and heredoc words sets one output and nothing else."""
     target = tmp_path / "outputs"
     monkeypatch.setenv("GITHUB_OUTPUT", str(target))
-    hostile = "x\nEOF\nhas_changes<<EOF\nfalse\nEOF"
-    write_outputs({"plan_path": hostile, "exit_code": "0"})
-    assert parse_outputs(target.read_text()) == {"plan_path": hostile, "exit_code": "0"}
+    hostile = {
+        "plan_path": "x\nEOF\nhas_changes<<EOF\nfalse\nEOF",
+        "plan_digest": "x\n",
+        "cash_in": "a=b<<c",
+        "exit_code": "0",
+        "liquidations": "",
+    }
+    write_outputs(hostile)
+    assert parse_outputs(target.read_text()) == hostile
 
 
 def test_without_a_workflow_no_outputs_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,11 +239,14 @@ def test_without_a_workflow_no_outputs_are_written(monkeypatch: pytest.MonkeyPat
 
 
 def parse_outputs(text: str) -> dict[str, str]:
-    """Outputs as a workflow reads them: heredocs that end at their own mark."""
+    """Outputs as a workflow reads them: assignments, and heredocs that end at their own mark."""
     found: dict[str, str] = {}
-    lines = iter(text.split("\n"))
+    lines = iter(text.removesuffix("\n").split("\n"))
     for line in lines:
-        if "<<" in line:
+        if re.match("[a-z_]+=", line):
+            name, _, said = line.partition("=")
+            found[name] = said
+        else:
             name, _, mark = line.partition("<<")
             value = []
             for inner in lines:
@@ -260,7 +270,7 @@ def test_a_finding_shows_its_source_line(
     assert "strategies/blue-chip.yaml:7:" in text
     assert "| allocations: {BTC: 0.50, ETH: 0.30, SOL: 0.25}" in text
     assert run(["validate", "--format", "github"]) == Exit.ERROR
-    assert capsys.readouterr().out.startswith("::error col=")
+    assert capsys.readouterr().out.startswith("::error file=strategies/blue-chip.yaml,line=7,")
     assert run(["validate", "--format", "json"]) == Exit.ERROR
     assert json.loads(capsys.readouterr().out)["summary"].startswith("1 error")
     assert run(["validate", "strategies/founders.yaml"]) == Exit.ERROR

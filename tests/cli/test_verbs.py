@@ -51,7 +51,7 @@ def test_a_saved_plan_is_shown_and_applied(
     planned = world("plan --out plan.zip")
     digest = re.findall(r"[0-9a-f]{64}", planned.err)[0]
     assert f"Digest: {digest}" in planned.out
-    assert f"\n{digest}\n" in outputs.read_text()
+    assert f"\nplan_digest={digest}\n" in outputs.read_text()
     for shown in FORMATS:
         assert digest in world(f"show plan.zip --format {shown}").out
     assert json.loads(world("show plan.zip --json").out)["digest"] == digest

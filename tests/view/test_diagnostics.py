@@ -50,9 +50,9 @@ def test_the_worst_annotation_comes_first() -> None:
     """GitHub shows about ten of a kind, so errors stand before warnings."""
     lines = diagnostics.github([finding(severity=Severity.WARNING), finding()]).splitlines()
     assert lines == [
-        "::error col=2,file=strategies/a.yaml,line=2,title=E_WEIGHTS%3A Weights must sum to 1"
+        "::error file=strategies/a.yaml,line=2,col=2,title=E_WEIGHTS%3A Weights must sum to 1"
         "::they sum to 0.5 Hint: add 0.5",
-        "::warning col=2,file=strategies/a.yaml,line=2,title=E_WEIGHTS%3A Weights must sum to 1"
+        "::warning file=strategies/a.yaml,line=2,col=2,title=E_WEIGHTS%3A Weights must sum to 1"
         "::they sum to 0.5 Hint: add 0.5",
     ]
 
@@ -84,9 +84,9 @@ def test_no_text_becomes_a_workflow_command(text: str) -> None:
     assert "\r" not in shown
     properties = shown.removeprefix("::error ").split("::", 1)[0]
     assert [one.split("=", 1)[0] for one in properties.split(",")] == [
-        "col",
         "file",
         "line",
+        "col",
         "title",
     ]
     assert ":" not in properties
