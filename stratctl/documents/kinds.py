@@ -490,7 +490,9 @@ class Policy(Document):
     cash_flow: Literal["off", "shared"] = Field(
         default="off", description="off: flows at target weights. Only off is supported yet."
     )
-    cooldown: Cooldown = Field(default=Cooldown(), description="Rest after a rebalance.")
+    cooldown: Cooldown = Field(
+        default=Cooldown(), description="Rest after a rebalance. Not supported yet."
+    )
     minimums: Minimums = Field(default=Minimums(), description="Amounts too small to trade.")
     prices: Prices = Field(default=Prices(), description="Trust in prices.")
     guards: Guards = Field(default=Guards(), description="Limits that stop a plan.")

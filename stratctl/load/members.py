@@ -7,7 +7,6 @@ keeps to the schema goes straight into columns, and only the others are looked a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 from stratctl.core.tables import Workspace
@@ -22,27 +21,22 @@ _STATUS = frozenset({"active", "exited"})
 
 def suspicious(rows: Items, sheet: Sheet) -> list[int]:
     """Places of the rows that do not plainly keep to the schema."""
-    return [place for place, row in enumerate(rows) if not _plain(row, sheet)]
+    known = frozenset(sheet.columns)
+    return [place for place, row in enumerate(rows) if not _plain(row, known, sheet.required)]
 
 
 def to_entries(rows: Items, file: str, sheet: Sheet, workspace: Workspace) -> Entries:
     """Rows that keep to the schema, as columns."""
-    columns: list[Iterable[Any]] = [
-        [
-            source_text(row.get(column)) if column != "auto_rebalance" else row.get(column)
-            for row in rows
-        ]
-        for column in sheet.columns
-    ]
+    columns = [[source_text(row.get(column)) for row in rows] for column in sheet.columns]
     columns.append([line for line, _ in rows.places])
-    table = workspace.table("inline", sheet.schema, [list(column) for column in columns])
+    table = workspace.table("inline", sheet.schema, columns)
     return Entries(file, True, table)
 
 
-def _plain(row: Any, sheet: Sheet) -> bool:
-    if type(row) is not Node or any(name not in row for name in sheet.required):
+def _plain(row: Any, known: frozenset[str], required: tuple[str, ...]) -> bool:
+    if type(row) is not Node or any(name not in row for name in required):
         return False
-    return all(name in sheet.schema and _fits(name, value) for name, value in row.items())
+    return all(name in known and _fits(name, value) for name, value in row.items())
 
 
 def _fits(name: str, value: Any) -> bool:

@@ -57,7 +57,7 @@ def check_names(
     _earlier_names("Strategy", strategies, problems)
     _earlier_names("Cohort", members, problems)
     _environments(documents, problems)
-    _references(documents, strategies, members, environment, problems)
+    _references(documents, strategies, members, problems)
     _one_live_cohort(members, problems)
     _funding_keys(members, problems)
     _adopted_once(strategies, environment, problems)
@@ -141,7 +141,6 @@ def _references(
     documents: Documents,
     strategies: Sequence[Read[Strategy]],
     cohorts: Sequence[Read[Cohort]],
-    environment: str,
     problems: list[Diagnostic],
 ) -> None:
     known = {read.document.name for read in strategies}

@@ -228,9 +228,10 @@ def _repeated_amounts(book: _Book) -> list[Diagnostic]:
             || ' under the key ' || entry AS detail
         FROM (
             SELECT r.source, r.line, r.participant_code, p.entry,
-                min(r.line) OVER (PARTITION BY r.source, r.participant_code) AS first_line
+                row_number() OVER place AS nth, first_value(r.line) OVER place AS first_line
             FROM {book.amounts} r JOIN {book.places} p ON p.source = r.source
-        ) WHERE line > first_line"""
+            WINDOW place AS (PARTITION BY r.source, r.participant_code ORDER BY r.line)
+        ) WHERE nth > 1"""
     return book.findings("E_DUP_PARTICIPANT", sql, "add the amounts up in one row")
 
 

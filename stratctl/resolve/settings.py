@@ -118,6 +118,8 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
         (("destination",), written.destination != "target", "target"),
         (("cash_flow",), written.cash_flow != "off", "off"),
+        (("cooldown", "hours"), written.cooldown.hours != 168, "168"),
+        (("cooldown", "bypass"), Fraction(written.cooldown.bypass) != Fraction(1, 10), "0.10"),
         (("assets",), bool(written.assets), "{}"),
         (("windows", "allow"), bool(written.windows.allow), "[]"),
         (("windows", "blackout"), bool(written.windows.blackout), "[]"),
