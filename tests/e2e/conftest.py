@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.machines import Machines
 from tests.e2e.world import Project, Sandbox
 
 _NUMBERS = itertools.count(1)
@@ -43,3 +44,11 @@ def new_project(sandbox: Sandbox, tmp_path: Path) -> Callable[..., Project]:
 def project(new_project: Callable[..., Project]) -> Project:
     """An empty project."""
     return new_project()
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
+    """A warm process that all tests of a worker start their applies from."""
+    opened = Machines(tmp_path_factory.mktemp("machines"))
+    yield opened
+    opened.close()

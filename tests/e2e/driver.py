@@ -4,8 +4,9 @@ Reads one JSON object per line from its standard input and answers each with one
 a child that applies and writes its result beside the project; ``wait`` says how a child ended.
 The children of several ``start`` run side by side.
 
-A child dies by SIGKILL at the journal append that its order names: ``before`` it (after whatever
-was done since the one before), in the middle of it (``torn``), or when it is durable (``after``).
+A child dies by SIGKILL at the journal append that its order names: in the middle
+of it (``torn``) or when it is durable (``after``). With a ``gate`` it stops before its n-th request
+is sent, announced and durable, until a file appears: a machine that was paused and comes back.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from stratctl import pipeline
+from stratctl.apply import body
 from stratctl.core.errors import StratctlError
-from stratctl.journal import store
+from stratctl.core.event import Attempt
+from stratctl.core.slots import call_id
+from stratctl.journal import bindings, store
 from stratctl.view import report as views
 
 # Imported inside functions on the way to a plan; here once, so that no fork has to.
@@ -61,6 +66,10 @@ def _child(order: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
         if order.get("no_lock"):
             stack.enter_context(_unlocked())
+        if order.get("own_ids_from"):
+            for module in (body, bindings):
+                own = _own_ids_from(order["own_ids_from"])
+                stack.enter_context(_replaced(module, "call_id", own))
         if order.get("kill"):
             mode, number = order["kill"]
             stack.enter_context(_dying(mode, number))
@@ -74,11 +83,16 @@ def _child(order: dict[str, Any]) -> None:
 
 
 def _apply(order: dict[str, Any]) -> dict[str, Any]:
-    appends = 0
+    attempts = 0
+    gate: tuple[int, str] = tuple(order.get("gate", (0, "")))
 
     def watch(event: object) -> None:
-        nonlocal appends
-        appends += 1
+        nonlocal attempts
+        attempts += isinstance(event, Attempt)
+        if isinstance(event, Attempt) and attempts == gate[0]:
+            Path(gate[1] + ".reached").touch()
+            while not Path(gate[1]).exists():
+                time.sleep(0.01)
 
     approved = pipeline.read_plan(Path(order["plan"])) if order.get("plan") else None
     report = pipeline.apply(
@@ -97,7 +111,6 @@ def _apply(order: dict[str, Any]) -> dict[str, Any]:
     return {
         "code": report.exit_code,
         "problems": problems,
-        "events": appends,
         "text": views.applied(report),
     }
 
@@ -111,8 +124,6 @@ def _dying(mode: str, number: int) -> Iterator[None]:
     def dying_write(file: Any, data: bytes) -> int:
         nonlocal written
         written += 1
-        if written == number and mode == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
         if written == number and mode == "torn":
             write(file, data[: len(data) // 2])
             os.kill(os.getpid(), signal.SIGKILL)
@@ -125,10 +136,20 @@ def _dying(mode: str, number: int) -> Iterator[None]:
         if synced == number and mode == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
-    with _replaced(store._LocalFile, "write", dying_write), _replaced(
-        store._LocalFile, "sync", dying_sync
+    with (
+        _replaced(store._LocalFile, "write", dying_write),
+        _replaced(store._LocalFile, "sync", dying_sync),
     ):
         yield
+
+
+def _own_ids_from(first: int) -> Callable[[str, str, int], str]:
+    """A planted bug: from this slot on, ids that two machines do not agree on."""
+
+    def own(realm: str, strategy_id: str, slot: int) -> str:
+        return call_id(realm, strategy_id, slot + os.getpid() if slot >= first else slot)
+
+    return own
 
 
 @contextlib.contextmanager

@@ -89,6 +89,24 @@ class Machines:
         os.kill(pid, signal.SIGKILL)
         return self.wait(pid)
 
+    @contextmanager
+    def paused(self, project: Project, attempt: int, **order: Any) -> Iterator[Callable[[], Ended]]:
+        """An apply that stands still before it sends its n-th request.
+
+        The function that is given lets it go on and waits for its end.
+        """
+        self._started += 1
+        gate = self._folder / f"gate{self._started}"
+        pid = self.start(project, gate=[attempt, str(gate)], **order)
+
+        def release() -> Ended:
+            gate.touch()
+            return self.wait(pid)
+
+        eventually(gate.with_name(gate.name + ".reached").exists)
+        yield release
+        gate.touch()
+
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

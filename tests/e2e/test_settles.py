@@ -192,9 +192,7 @@ def test_every_verb_at_once(enrolled: tuple[Project, list[str]]) -> None:
 
 
 @pytest.mark.parametrize("spread_bps", ["20", "40"])
-def test_with_a_spread(
-    project: Project, sandbox: Sandbox, spread_bps: str
-) -> None:
+def test_with_a_spread(project: Project, sandbox: Sandbox, spread_bps: str) -> None:
     """Customer prices with a spread leave nothing to do while the bands are wider than it."""
     codes = sandbox.participants(5)
     with sandbox.switched(spread_bps=spread_bps):
@@ -231,7 +229,10 @@ def test_two_strategies_side_by_side(project: Project, sandbox: Sandbox) -> None
 def test_targets_a_b_a(enrolled: tuple[Project, list[str]]) -> None:
     """Targets A, B and A again are three Operations with three request ids."""
     project, codes = enrolled
-    for weights in ({"BTC": "0.2", "ETH": "0.3", "SOL": "0.5"}, {"BTC": "0.5", "ETH": "0.3", "SOL": "0.2"}) * 2:
+    for weights in (
+        {"BTC": "0.2", "ETH": "0.3", "SOL": "0.5"},
+        {"BTC": "0.5", "ETH": "0.3", "SOL": "0.2"},
+    ) * 2:
         project.strategy("core", weights)
         project.save()
         project.settle()
@@ -257,7 +258,10 @@ def test_named_funding(enrolled: tuple[Project, list[str]]) -> None:
     project.save()
     project.settle()
     found = project.witness("core")
-    assert (found.moved[one].bought, found.moved[two].bought) == (Decimal("125.00"), Decimal("130.00"))
+    assert (found.moved[one].bought, found.moved[two].bought) == (
+        Decimal("125.00"),
+        Decimal("130.00"),
+    )
     project.assert_nothing_left()
 
 

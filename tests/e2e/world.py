@@ -175,7 +175,9 @@ class Sandbox:
         found: list[Any] = []
         token = ""
         while True:
-            page = self.get(path, **query, page_size="200", **({"page_token": token} if token else {}))
+            page = self.get(
+                path, **query, page_size="200", **({"page_token": token} if token else {})
+            )
             found += page[name]
             token = page.get("next_page_token", "")
             if not token:
@@ -284,7 +286,10 @@ class Project:
         }
         if amounts is not None:
             document["participants"] = [
-                {"participant_code": code, **(said if isinstance(said, dict) else {"contributed": said})}
+                {
+                    "participant_code": code,
+                    **(said if isinstance(said, dict) else {"contributed": said}),
+                }
                 for code, said in amounts.items()
             ]
         self.documents[short] = document
@@ -380,9 +385,7 @@ class Project:
 
     def status(self) -> Status:
         """A summary of live."""
-        return pipeline.status(
-            self.root, environment=None, environ=self.environ, progress=silent
-        )
+        return pipeline.status(self.root, environment=None, environ=self.environ, progress=silent)
 
     def settle(self) -> Applied:
         """Apply, and hold it to having done everything."""
