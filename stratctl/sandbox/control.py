@@ -168,15 +168,15 @@ class Control:
         return self._set_switches({LAGS[name]: value for name, value in body.items()})
 
     def _floats(self, _: dict[str, Any]) -> Any:
-        engine = self._world.engine
+        funding = self._world.funding
         return {
             "funding_model": self._world.switches["funding_model"],
             "balances": {
-                currency: padded(engine.funding_balance("", currency), CENTS)
+                currency: padded(funding.balance("", currency), CENTS)
                 for currency in QUOTED_CURRENCIES
             },
             "reserved": {
-                currency: padded(engine.reserved(currency, None), CENTS)
+                currency: padded(funding.reserved("", currency), CENTS)
                 for currency in QUOTED_CURRENCIES
             },
         }
@@ -186,12 +186,12 @@ class Control:
         wanted = parse_units(_text(body.get("balance", "")), CENTS)
         if currency not in QUOTED_CURRENCIES or wanted is None:
             raise ValueError("currency is USD or EUR, balance a decimal of at most 2 places")
-        engine, books = self._world.engine, self._world.books
+        funding, books = self._world.funding, self._world.books
         codes = body.get("participant_codes", [""])
         with self._world.store.transaction():
             for code in codes:
-                account = engine.funding_account(code, currency)
-                if wanted < engine.reserved(currency, code or None):
+                account = funding.account(code, currency)
+                if wanted < funding.reserved(code, currency):
                     raise ValueError("the balance is less than what running Operations need")
                 change = wanted - books.balance(account)
                 self._move_by_hand(account, change)

@@ -111,10 +111,6 @@ class Market:
             return dollars
         return half_even(dollars * ONE, self._dollars(quoted_currency, now_ms))
 
-    def prices(self, symbols: Iterable[str], quoted_currency: str, now_ms: int) -> dict[str, int]:
-        """One price per asset, as an Operation locks them."""
-        return {symbol: self.price(symbol, quoted_currency, now_ms) for symbol in symbols}
-
     def index(self, symbol: str, quoted_currency: str, now_ms: int) -> int:
         """The mean price of the past hour: indicative, and late by nature, as documented."""
         dollars = self._hourly_mean(symbol, now_ms)

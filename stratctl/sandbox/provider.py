@@ -17,6 +17,7 @@ from stratctl.sandbox.clock import Clock, http_date
 from stratctl.sandbox.control import PREFIX, Control
 from stratctl.sandbox.engine import Engine
 from stratctl.sandbox.faults import Fault, Faults, answer_instead, spoil
+from stratctl.sandbox.funding import Funding
 from stratctl.sandbox.ids import derive
 from stratctl.sandbox.market import Market
 from stratctl.sandbox.messages import (
@@ -29,6 +30,7 @@ from stratctl.sandbox.messages import (
 from stratctl.sandbox.paging import Pages
 from stratctl.sandbox.participants import Participants
 from stratctl.sandbox.routes import Routes
+from stratctl.sandbox.settlement import Settlement
 from stratctl.sandbox.store import Store
 from stratctl.sandbox.switches import Switches
 from stratctl.sandbox.world import Call, Settings, World
@@ -255,17 +257,39 @@ def _open_world(store: Store, settings: Settings) -> World:
     market = Market(store)
     books = Books(store, seed=seed, platform=platform)
     participants = Participants(store)
+    funding = Funding(store, switches, books, platform)
+    settlement = Settlement(
+        store=store,
+        switches=switches,
+        market=market,
+        books=books,
+        funding=funding,
+        seed=seed,
+        platform=platform,
+    )
     engine = Engine(
         store=store,
         switches=switches,
         market=market,
         books=books,
         participants=participants,
+        funding=funding,
+        settlement=settlement,
+        seed=seed,
+    )
+    return World(
+        store=store,
+        switches=switches,
+        market=market,
+        books=books,
+        participants=participants,
+        funding=funding,
+        settlement=settlement,
+        engine=engine,
+        pages=Pages(store),
         seed=seed,
         platform=platform,
     )
-    pages = Pages(store)
-    return World(store, switches, market, books, participants, engine, pages, seed, platform)
 
 
 def _credential(store: Store, *, may_write: bool) -> Credential:

@@ -18,9 +18,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from stratctl.sandbox.auth import credentials_lines
+from stratctl.sandbox.books import BooksError
 from stratctl.sandbox.clock import Clock, SystemClock
 from stratctl.sandbox.control import PREFIX
-from stratctl.sandbox.messages import Request, Response
+from stratctl.sandbox.messages import Request, Response, json_response
 from stratctl.sandbox.provider import Provider
 from stratctl.sandbox.store import Store
 from stratctl.sandbox.world import Settings
@@ -69,9 +70,12 @@ def serve(
         facts: dict[str, object] = {
             "endpoint": f"http://{address}:{taken_port}",
             "pid": os.getpid(),
+            "credentials": None,
         }
         if credentials is not None:
             facts["credentials"] = str(_write_credentials(Path(credentials), provider))
+        found_by = None if project_root is None else project_root / FOUND_BY
+        line = json.dumps(facts) + "\n"
         config = uvicorn.Config(
             _application(provider, clock),
             log_level="critical",
@@ -83,17 +87,15 @@ def serve(
         )
 
         def ready() -> None:
-            if project_root is not None:
-                found_by = project_root / FOUND_BY
-                found_by.parent.mkdir(parents=True, exist_ok=True)
-                found_by.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+            if found_by is not None:
+                _write_whole(found_by, line)
             announce(facts)
 
         try:
             _Server(config, ready).run(sockets=[listening])
         finally:
-            if project_root is not None:
-                (project_root / FOUND_BY).unlink(missing_ok=True)
+            if found_by is not None:
+                _remove_own(found_by, line)
             provider.close()
 
 
@@ -120,6 +122,21 @@ def _write_credentials(path: Path, provider: Provider) -> Path:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(credentials_lines(provider.read_credential, provider.write_credential))
     return path.absolute()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file that is never seen half written."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)
+
+
+def _remove_own(path: Path, text: str) -> None:
+    """Remove the file unless it is gone, or a later sandbox has made it its own."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.read_text(encoding="utf-8") == text:
+            path.unlink()
 
 
 class _Server(uvicorn.Server):
@@ -178,7 +195,10 @@ class Face:
             },
             body=await HttpRequest(scope, receive).body(),
         )
-        answer = self._provider.handle(request, self._clock)
+        try:
+            answer = self._provider.handle(request, self._clock)
+        except BooksError as problem:
+            answer = json_response(500, {"error": "Internal Server Error", "books": str(problem)})
         if answer.delay_ms:
             await asyncio.sleep(answer.delay_ms / 1000)
         if answer.interruption == "timeout":

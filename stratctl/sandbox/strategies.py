@@ -401,5 +401,5 @@ def _planned(legs: str, currency: str, kind: str, world: World) -> str:
         leg = Leg(*fields)
         if kind == "rebalance" and leg.side == "buy" and leg.trades:
             leg = leg._replace(status="waiting_proceeds")
-        documents.append(world.engine.instruction(leg, currency, trade_ids=[], at=""))
+        documents.append(world.settlement.instruction(leg, currency, trade_ids=[], at=""))
     return "[" + ",".join(documents) + "]"

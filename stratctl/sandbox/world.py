@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 from stratctl.sandbox.books import Books
 from stratctl.sandbox.engine import Engine
+from stratctl.sandbox.funding import Funding
 from stratctl.sandbox.market import Market
 from stratctl.sandbox.messages import Request
 from stratctl.sandbox.paging import Pages
 from stratctl.sandbox.participants import Participants
+from stratctl.sandbox.settlement import Settlement
 from stratctl.sandbox.store import Store
 from stratctl.sandbox.switches import Switches
 
@@ -36,6 +38,8 @@ class World:
     market: Market
     books: Books
     participants: Participants
+    funding: Funding
+    settlement: Settlement
     engine: Engine
     pages: Pages
     seed: int

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from stratctl.sandbox import open_sandbox
+from stratctl.sandbox import Sandbox, open_sandbox
 from stratctl.sandbox.auth import Credential
 from stratctl.sandbox.server import Face
 from tests.sandbox import contract
@@ -227,8 +227,18 @@ def test_the_credentials_file_replaces_what_was_there(start: Start, tmp_path: Pa
     assert server.credential("READ").key
 
 
-def test_control_is_for_this_machine_only() -> None:
-    """A caller from elsewhere is told that there is no such thing."""
+def test_the_last_to_start_is_found(start: Start, tmp_path: Path) -> None:
+    """A sandbox that stops does not remove the file of one that started later."""
+    found_by = tmp_path / ".stratctl" / "sandbox.json"
+    first, second = start(), start()
+    first.stop()
+    assert json.loads(found_by.read_text()) == second.facts
+    found_by.unlink()
+    assert second.stop() == (0, "")
+
+
+def answers(sandbox: Sandbox, path: bytes, client: tuple[str, int] | None) -> list[dict[str, Any]]:
+    """What the face sends to a caller from some address."""
     sent: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
@@ -237,20 +247,38 @@ def test_control_is_for_this_machine_only() -> None:
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
 
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "GET",
+        "raw_path": path,
+        "query_string": b"",
+        "headers": [],
+        "client": client,
+    }
+    asyncio.run(Face(sandbox.provider, sandbox.clock)(scope, receive, send))
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("client", "status"),
+    [(("10.0.0.7", 5000), 404), (("127.0.0.1", 5000), 200), (("::1", 5000), 200), (None, 404)],
+)
+def test_control_is_for_this_machine_only(client: tuple[str, int] | None, status: int) -> None:
+    """A caller from elsewhere is told that there is no such thing."""
     with open_sandbox() as sandbox:
-        face = Face(sandbox.provider, sandbox.clock)
-        for client, status in ((("10.0.0.7", 5000), 404), (("127.0.0.1", 5000), 200), (None, 404)):
-            scope: dict[str, Any] = {
-                "type": "http",
-                "method": "GET",
-                "raw_path": b"/_sandbox/time",
-                "query_string": b"",
-                "headers": [],
-                "client": client,
-            }
-            sent.clear()
-            asyncio.run(face(scope, receive, send))
-            assert sent[0]["status"] == status
+        assert answers(sandbox, b"/_sandbox/time", client)[0]["status"] == status
+
+
+def test_broken_books_are_told() -> None:
+    """A mistake in the sandbox itself is a 500 that says what does not add up."""
+    with open_sandbox() as sandbox:
+        sandbox.control("time")
+        store = sandbox.provider.world.store
+        with store.transaction():
+            store.write("UPDATE book_sum SET total = '1' WHERE book = 'float'")
+        start, body = answers(sandbox, b"/_sandbox/books", ("127.0.0.1", 1))
+        assert start["status"] == 500
+        assert b"recomputed" in body["body"]
 
 
 def test_a_port_that_is_taken_is_an_error() -> None:
