@@ -96,9 +96,7 @@ class Demo:
         """Show and run one command; its exit code is part of the story."""
         self.show(*STRATCTL, *words, *flags, expect=expect, shown=("stratctl", *words, *flags))
 
-    def show(
-        self, *command: str, expect: int = 0, shown: tuple[str, ...] | None = None
-    ) -> None:
+    def show(self, *command: str, expect: int = 0, shown: tuple[str, ...] | None = None) -> None:
         """Run a command where everybody can see it."""
         print("\n$ " + " ".join(shown or command), flush=True)
         done = subprocess.run(command, cwd=self.root, env=self.environ, check=False)
@@ -111,9 +109,11 @@ class Demo:
 
     def start_sandbox(self) -> subprocess.Popen[str]:
         """The local provider, on a free port, ready when this returns."""
-        words = ("sandbox", "--port", "0", "--participants", str(PARTICIPANTS))
-        words += ("--credentials", str(CREDENTIALS))
-        print("$ " + " ".join(("stratctl", *words)) + " &", flush=True)
+        options = {"port": 0, "participants": PARTICIPANTS, "credentials": CREDENTIALS}
+        words = ["sandbox"]
+        for name, value in options.items():
+            words += [f"--{name}", str(value)]
+        print("$ " + " ".join(["stratctl", *words]) + " &", flush=True)
         sandbox = subprocess.Popen(
             (*STRATCTL, *words),
             cwd=self.root,
