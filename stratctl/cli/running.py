@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,9 @@ def main() -> NoReturn:
     """The console script."""
     state = State()
     sys.excepthook = bug_reporter(state)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A character that a terminal cannot show must not fail an apply that is already done.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:], state))
 
 

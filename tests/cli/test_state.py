@@ -166,6 +166,23 @@ def test_a_reader_that_goes_away_changes_nothing() -> None:
     process.stderr.close()
 
 
+def test_a_terminal_that_knows_only_ascii_is_enough(tmp_path: Path) -> None:
+    """Characters that it cannot show are escaped, and the exit code does not change for them."""
+    assert run(["-q", "init", str(tmp_path)]) == Exit.DONE
+    broken = tmp_path / "strategies" / "blue-chip.yaml"
+    text = broken.read_text().replace("0.20} # exactly", "0.25} # pr\u00e9cis\u00e9ment")
+    broken.write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "stratctl", "--chdir", str(tmp_path), "validate"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert done.stderr == b""
+    assert b"pr\\xe9cis\\xe9ment" in done.stdout
+    assert done.returncode == Exit.ERROR
+
+
 # --- signals and bugs ------------------------------------------------------------------------
 
 
