@@ -75,6 +75,18 @@ def test_a_read_client_guards_any_transport_it_is_given() -> None:
     assert seen == []
 
 
+def test_closing_the_guard_closes_what_it_guards() -> None:
+    """Connections are not left open behind it."""
+    closed: list[str] = []
+
+    class Closing(httpx.BaseTransport):
+        def close(self) -> None:
+            closed.append("closed")
+
+    GetOnlyTransport(Closing()).close()
+    assert closed == ["closed"]
+
+
 def exceptions_of(library: object) -> list[type[Exception]]:
     """Every exception class that a library shows."""
     return [

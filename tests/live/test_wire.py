@@ -26,6 +26,8 @@ OPERATION = {
     "allocations": [{"underlying_currency": "BTC", "weight": "0.50"}],
     "created_at": "2026-04-17T10:00:00Z",
 }
+EXECUTION = {**OPERATION, "operation_id": ID, "participant_code": "CUST01"}
+NO_LIST = {"underlying_currency": "BTC", "trade_ids": "x"}
 TRADER = {
     "id": OTHER,
     "strategy_id": ID,
@@ -319,3 +321,30 @@ def test_refusals_are_read_leniently(raw: bytes, errors: tuple[str, ...], said: 
     """The documented 400 is told from every other shape; each says what it can."""
     assert wire.documented_errors(raw) == errors
     assert wire.refusal_text(raw) == said
+
+
+@pytest.mark.parametrize(
+    ("decode", "document"),
+    [
+        (wire.accounts_page, {"message": [], "total_pages": "many"}),
+        (wire.time_seconds, {"epoch": Number("1.5")}),
+        (wire.traders_page, {"traders": [{**TRADER, "auto_rebalance": "true"}]}),
+        (wire.executions_page, {"executions": [{**EXECUTION, "instructions": [NO_LIST]}]}),
+    ],
+)
+def test_fields_of_another_type_are_refused(
+    decode: Callable[[Any], object], document: object
+) -> None:
+    """A count that is no number, a flag that is text, trade ids that are no list."""
+    with pytest.raises(BadResponse):
+        decode(document)
+
+
+def test_a_leg_may_lack_what_it_does_not_have_yet() -> None:
+    """Price and quantity come with the execution; until then they are null or absent."""
+    leg = {"underlying_currency": "BTC", "side": "sell", "amount": "0.5", "price": None}
+    (execution,) = wire.executions_page(
+        {"executions": [{**EXECUTION, "instructions": [leg]}]}
+    ).items
+    (found,) = execution.instructions
+    assert (found.asset, found.amount, found.price, found.trade_ids) == ("BTC", "0.5", "", ())
