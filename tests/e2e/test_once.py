@@ -371,8 +371,9 @@ def test_canary_ids_that_are_not_slots_spend_twice(project: Project, warm: Machi
     codes = begin(project)
     project.settle()
     rise(project, codes)
+    other = forked(project, "other")
     with warm.paused(project, 1, own_ids_from=3) as release:
-        assert warm.apply(forked(project, "other")).code == 0
+        assert warm.apply(other).code == 0
         release()
     with pytest.raises(AssertionError):
         risen(project, codes)

@@ -1,0 +1,99 @@
+"""Plan cannot write: whatever it is asked, only GETs leave it, and it holds nothing else."""
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from stratctl import pipeline
+from stratctl.live import client
+from stratctl.live.transport import GetOnlyTransport, WriteAttempted
+from stratctl.pipeline.session import Session
+from tests.e2e.world import Project, Sandbox, silent, verbs
+
+
+@pytest.fixture
+def busy(project: Project, sandbox: Sandbox) -> Project:
+    """A project with something to do for every reader: live, drifted, and changed."""
+    codes = sandbox.participants(4)
+    project.strategy("core")
+    project.cohort("members", "core", dict.fromkeys(codes[:3], "100.00"))
+    project.save()
+    project.settle()
+    project.line("members", codes[0])["contributed"] = "200.00"
+    project.strategy("core", {"BTC": "0.6", "ETH": "0.4"}, exits=["SOL"])
+    project.strategy("new", {"BTC": "1"})
+    project.cohort("others", "new", {codes[3]: "50.00"})
+    project.save()
+    return project
+
+
+def read_everything(project: Project, folder: Path) -> None:
+    """Every verb that has no business writing."""
+    pipeline.validate(project.root, environment=None)
+    assert verbs(project.plan())
+    project.status()
+    path = folder / "snapshot.zip"
+    pipeline.snapshot(
+        project.root,
+        environment=None,
+        environ=project.environ,
+        path=path,
+        progress=silent,
+    )
+    assert verbs(project.plan(snapshot=path)) == verbs(project.plan())
+    list(pipeline.audit_log(project.root, environment=None))
+    assert pipeline.audit_verify(project.root, environment=None).holds
+
+
+def test_only_gets_arrive(busy: Project, tmp_path: Path) -> None:
+    """validate, plan, status, snapshot and audit: the provider sees nothing but GETs, and the
+    journal stays as it is."""
+    before, journal = busy.sandbox.mutations(), busy.journal.read_bytes()
+    seen = len(busy.sandbox.log())
+    read_everything(busy, tmp_path)
+    log = busy.sandbox.log()
+    methods = {entry["method"] for entry in log[min(seen, 900) :]}
+    assert methods == {"GET"}
+    assert busy.sandbox.mutations() == before
+    assert busy.journal.read_bytes() == journal
+
+
+def test_plan_asks_for_no_write_key(busy: Project, tmp_path: Path) -> None:
+    """Plan works where no key that may write exists at all."""
+    for name in [name for name in busy.environ if "_WRITE_" in name]:
+        del busy.environ[name]
+    read_everything(busy, tmp_path)
+
+
+def test_a_write_through_the_reader_is_a_crash(busy: Project) -> None:
+    """A POST through the plan's client is a bug that nobody catches; nothing arrives."""
+    before = busy.sandbox.mutations()
+    with Session(busy.root, None, busy.environ) as session:
+        request = httpx.Request("POST", f"{busy.sandbox.endpoint}/strategies")
+        with pytest.raises(WriteAttempted):
+            session.reads._transport.handle_request(request)
+    assert busy.sandbox.mutations() == before
+
+
+def test_canary_a_writing_plan_is_caught(
+    busy: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the guard removed, a plan that posts is seen at the provider: the law can fail."""
+    ask = client.ReadClient._ask
+
+    def careless(reader: client.ReadClient, target: str) -> object:
+        request = httpx.Request("POST", f"{busy.sandbox.endpoint}/strategies", content=b"{}")
+        reader._transport.handle_request(request).close()
+        return ask(reader, target)
+
+    monkeypatch.setattr(client.ReadClient, "_ask", careless)
+    with pytest.raises(WriteAttempted):
+        test_only_gets_arrive(busy, tmp_path)
+    monkeypatch.setattr(
+        GetOnlyTransport,
+        "handle_request",
+        lambda guard, request: guard._transport.handle_request(request),
+    )
+    with pytest.raises(AssertionError, match="POST"):
+        test_only_gets_arrive(busy, tmp_path)
