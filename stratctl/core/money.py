@@ -107,6 +107,13 @@ def format_weight(weight_e18: int) -> str:
     return format_units(weight_e18, WEIGHT_DIGITS)
 
 
+def format_ratio(ratio: Fraction) -> str:
+    """Exact decimal text of a limit or a band; all of them are written as decimals."""
+    scaled = ratio * 10**WEIGHT_DIGITS
+    assert scaled.denominator == 1, ratio
+    return format_units(scaled.numerator, WEIGHT_DIGITS)
+
+
 def split_exactly(total: int, ratios: Sequence[tuple[str, int]]) -> dict[str, int]:
     """Split ``total`` units by ratios with the largest-remainder method (Hamilton).
 

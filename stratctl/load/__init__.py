@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from stratctl.load.files import find_root
-from stratctl.load.project import read_project
+from stratctl.load.project import read_project, read_project_file
 
-__all__ = ["find_root", "read_project"]
+__all__ = ["find_root", "read_project", "read_project_file"]

@@ -52,10 +52,7 @@ def read_project(
     environment is unknown or not said. Every other finding is in ``Documents.problems``.
     """
     reader = _Reader(Folder(root), workspace)
-    project = reader.only(PROJECT_FILE, Project)
-    if project is None:
-        raise InputError(in_reading_order(reader.problems))
-    chosen = _choose(project.document, environment)
+    project, chosen = reader.project(environment)
     policy = reader.policy(project)
     shared = list(reader.folder.documents())
     if not shared:
@@ -80,6 +77,17 @@ def read_project(
         broken=None if reader.nameless else frozenset(reader.broken),
         lines=reader.lines,
     )
+
+
+def read_project_file(
+    root: Path, environment: str | None, workspace: Workspace
+) -> tuple[Read[Project], str]:
+    """The project file alone, and the environment that is chosen.
+
+    For halting and auditing, which must work while anything else is broken. Raises InputError and
+    UsageError as ``read_project`` does.
+    """
+    return _Reader(Folder(root), workspace).project(environment)
 
 
 def _choose(project: Project, environment: str | None) -> str:
@@ -111,6 +119,13 @@ class _Reader:
     nameless: bool = False
     """Some document could not be read as far as its name."""
     lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def project(self, environment: str | None) -> tuple[Read[Project], str]:
+        """The project file and the chosen environment. Raises InputError and UsageError."""
+        project = self.only(PROJECT_FILE, Project)
+        if project is None:
+            raise InputError(in_reading_order(self.problems))
+        return project, _choose(project.document, environment)
 
     def only(self, name: str, kind: type[Kind], named_at: Span | None = None) -> Read[Kind] | None:
         """A file that holds one document of one kind."""

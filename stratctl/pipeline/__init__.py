@@ -169,8 +169,7 @@ def audit_verify(root: Path, *, environment: str | None) -> AuditReport:
     from stratctl.journal.store import audit
 
     with Session(root, environment, {}) as session:
-        chosen = session.configuration.environment
-        return audit(session.journal_directory, chosen.name, session.workspace)
+        return audit(session.journal_directory, session.environment.name, session.workspace)
 
 
 def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:

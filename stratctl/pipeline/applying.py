@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,7 @@ class _Apply:
         fitting = self._fit(fresh, history)
         plan = self._without_halted(fitting.plan, booked)
         self._conversation.approve(plan)
+        self._refuse_aged_prices(plan)
         if fresh.stopped:
             raise GuardRefused(
                 "; ".join(
@@ -154,6 +156,17 @@ class _Apply:
         fitting = fit(self._approved, fresh)
         _refuse_moved_prices(self._approved, fitting.plan, self._session)
         return fitting
+
+    def _refuse_aged_prices(self, plan: Plan) -> None:
+        """Somebody may have taken long to say yes. Raises PlanStale."""
+        policy = self._session.configuration.policy
+        age = self._session.now() - datetime.fromisoformat(plan.as_of)
+        if _sells(plan) and age > timedelta(seconds=policy.price_max_age_seconds):
+            raise PlanStale(
+                f"prices are {age.total_seconds():.0f} s old,"
+                f" prices.max_age_seconds is {policy.price_max_age_seconds}",
+                hint="apply again",
+            )
 
     def _without_halted(self, plan: Plan, booked: Booked) -> Plan:
         if booked.halted != "exits_only":
@@ -347,12 +360,17 @@ def _refuse_another_plan(session: Session, approved: Plan, expect_digest: str | 
         raise PlanStale(f"the plan expired at {approved.expires_at}", hint="plan again")
 
 
+def _sells(plan: Plan) -> bool:
+    """Whether any call sells, and so depends on the price that the provider will find."""
+    return any(call.verb in (*EXIT_VERBS, Verb.REBALANCE) for call in plan.calls)
+
+
 def _refuse_moved_prices(approved: Plan, plan: Plan, session: Session) -> None:
     """Sells and rebalances have no limit price, so the price must not have moved too far.
 
     Buys of a fixed amount of money go ahead: their amount is what was approved.
     """
-    if all(call.verb not in (*EXIT_VERBS, Verb.REBALANCE) for call in plan.calls):
+    if not _sells(plan):
         return
     limit = session.configuration.policy.price_max_move
     now = {(asset, currency): text for asset, currency, text in plan.prices}

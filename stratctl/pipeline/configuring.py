@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from stratctl.core.errors import UsageError
 from stratctl.core.state import DESIRED_ROWS
 from stratctl.core.tables import Workspace
-from stratctl.load import read_project
-from stratctl.resolve import resolve
+from stratctl.load import read_project, read_project_file
+from stratctl.resolve import resolve, resolve_environment
 
 if TYPE_CHECKING:
     from stratctl.core.plan import Acknowledgement
-    from stratctl.core.settings import Configuration
+    from stratctl.core.settings import Configuration, Environment
 
 
 def configure(
@@ -31,6 +31,12 @@ def configure(
         configuration,
         acknowledgements=(*configuration.acknowledgements, *acknowledgements),
     )
+
+
+def chosen_environment(root: Path, environment: str | None, workspace: Workspace) -> Environment:
+    """The environment by the project file alone. Raises InputError and UsageError."""
+    project, name = read_project_file(root, environment, workspace)
+    return resolve_environment(project, name)
 
 
 def resolve_every_environment(root: Path) -> Configuration:

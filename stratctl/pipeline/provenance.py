@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from stratctl.core.state import Booked
 
 _GIT_SECONDS_MAX = 30
+_DECLARING = ("stratctl.yaml", "strategies", "*.yaml", "*.yml")
+"""What can change what is declared; a saved plan or a build beside it makes no tree dirty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def provenance_of(root: Path, environment: Environment) -> Provenance:
     commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
     if tracked is None or commit is None:
         return Provenance(root, None, dirty=False, generation=environment.generation)
-    changed = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".")
+    changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *_DECLARING)
     return Provenance(root, commit.strip(), dirty=bool(changed), generation=environment.generation)
 
 

@@ -21,7 +21,7 @@ from stratctl.live.reader import Reader
 from stratctl.live.snapshot import read_snapshot
 from stratctl.live.transport import Endpoint, real_transport
 from stratctl.live.writer import Writer
-from stratctl.pipeline.configuring import configure
+from stratctl.pipeline.configuring import chosen_environment, configure
 
 if TYPE_CHECKING:
     from stratctl.core.plan import Acknowledgement
@@ -52,7 +52,8 @@ class Session:
         self.workspace = Workspace()
         self.clockwork = real_clockwork()
         self.run = str(uuid.uuid4())
-        self.configuration = configure(root, environment, self.workspace, acknowledgements)
+        self.environment = chosen_environment(root, environment, self.workspace)
+        self._acknowledgements = tuple(acknowledgements)
         self._limiter = Limiter(self.clockwork)
         self._close: list[Callable[[], None]] = []
 
@@ -62,6 +63,12 @@ class Session:
     def __exit__(self, *_: object) -> None:
         for close in reversed(self._close):
             close()
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """What the files declare. Halting and auditing never ask: they work while it is broken."""
+        name = self.environment.name
+        return configure(self.root, name, self.workspace, self._acknowledgements)
 
     # --- the clock --------------------------------------------------------------------------
 
@@ -113,11 +120,11 @@ class Session:
 
     @property
     def journal_directory(self) -> Path:
-        return self.root / self.configuration.environment.journal_directory
+        return self.root / self.environment.journal_directory
 
     def read_journal(self) -> Reading:
         """The journal as it is now, without a lock."""
-        environment = self.configuration.environment
+        environment = self.environment
         return read_journal(self.journal_directory, environment.name, environment.realm)
 
     def open_journal(self) -> Journal:
@@ -125,7 +132,7 @@ class Session:
 
         A CI runner's disk usually dies with the job, and a journal that dies is none.
         """
-        environment = self.configuration.environment
+        environment = self.environment
         if self.environ.get("CI") and not environment.journal_persistent:
             raise JournalUnavailable(
                 "the journal is a local directory and CI is set",
@@ -162,7 +169,7 @@ class Session:
         }
 
     def _address(self) -> str:
-        endpoint = self.configuration.environment.endpoint
+        endpoint = self.environment.endpoint
         if endpoint != "sandbox":
             return endpoint
         path = self.root / RUNNING_SANDBOX

@@ -92,5 +92,5 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         forfeits=forfeited_rows(changes),
         unmanaged=changes.unmanaged,
         complete=origin.complete,
-        warnings=configuration.desired.warnings + live.warnings,
+        warnings=configuration.desired.warnings + live.warnings + terms.warnings,
     )

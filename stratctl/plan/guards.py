@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from stratctl.core.money import format_amount, format_units, minor_digits
+from stratctl.core.money import format_amount, format_ratio, minor_digits
 from stratctl.core.plan import GuardFinding
 from stratctl.core.state import Verb
 from stratctl.plan.terms import share_sql
@@ -72,7 +72,7 @@ def guard_findings(
             GuardFinding(
                 rule=measure.rule,
                 measured=measure.text,
-                limit=_plain(limit),
+                limit=format_ratio(limit),
                 subject=measure.subject,
                 setting=setting,
                 acknowledged_by=covering.name if covering else "",
@@ -237,10 +237,3 @@ def _per_currency(
     for impact in impacts:
         totals[impact.currency] = totals.get(impact.currency, 0) + figure(impact)
     return sorted(totals.items())
-
-
-def _plain(limit: Fraction) -> str:
-    """Exact decimal text of a limit; every limit is written as a decimal."""
-    scaled = limit * 10**8
-    assert scaled.denominator == 1, limit
-    return format_units(scaled.numerator, 8)

@@ -13,9 +13,11 @@ from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING
 
+from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.money import (
     PRICE_DIGITS,
     WEIGHT_ONE_E18,
+    format_ratio,
     format_units,
     minor_digits,
 )
@@ -24,7 +26,7 @@ from stratctl.core.tables import Table
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.settings import Policy
-    from stratctl.core.state import DesiredStrategy, Live, Target
+    from stratctl.core.state import DesiredStrategy, Live, Price, Target
 
 VALUE_E8 = "((quantity_e24::HUGEINT // 1000000000000) * price_e8::HUGEINT) // 1000000000000"
 """SQL: the value of ``quantity_e24`` at ``price_e8``, in 10⁻⁸ of the currency."""
@@ -78,6 +80,8 @@ class Terms:
     prices: Table
     price_texts: tuple[tuple[str, str, str], ...]
     """(asset, currency, price) as plain decimal text, for people."""
+    warnings: tuple[Diagnostic, ...]
+    """Prices that are not trusted. Without a price nothing is decided for an asset's holders."""
 
     @classmethod
     def of(cls, changes: Changes, live: Live, policy: Policy) -> Terms:
@@ -86,10 +90,11 @@ class Terms:
         named = [change.desired for change in changes.strategies]
         shown = [(price.asset, price.currency) for price in live.prices]
         assert len(shown) == len(set(shown)), "an asset has one price per currency"
+        trusted = [price for price in live.prices if not _deviates(price, policy)]
         prices = [
             (strategy.name, price.asset, price.price_e8)
             for strategy in named
-            for price in live.prices
+            for price in trusted
             if price.currency == strategy.quoted_currency
         ]
         terms = [
@@ -109,9 +114,34 @@ class Terms:
             prices=space.table("prices", PRICE_ROWS, list(zip(*prices, strict=True))),
             price_texts=tuple(
                 (p.asset, p.currency, format_units(p.price_e8, PRICE_DIGITS, least=2))
-                for p in sorted(live.prices, key=lambda p: (p.currency, p.asset))
+                for p in sorted(trusted, key=lambda p: (p.currency, p.asset))
+            ),
+            warnings=tuple(
+                _deviation(price, policy) for price in live.prices if _deviates(price, policy)
             ),
         )
+
+
+def _deviates(price: Price, policy: Policy) -> bool:
+    """Whether the provider's two sources are too far apart to trust either."""
+    if price.index_e8 is None:
+        return False
+    return abs(price.price_e8 - price.index_e8) > policy.price_max_deviation * price.index_e8
+
+
+def _deviation(price: Price, policy: Policy) -> Diagnostic:
+    market, index = (
+        format_units(figure, PRICE_DIGITS, least=2)
+        for figure in (price.price_e8, price.index_e8 or 0)
+    )
+    return Diagnostic(
+        code="W_PRICE_DEVIATION",
+        summary="The provider's two prices of an asset are too far apart",
+        detail=f"{price.asset}: {price.currency} {market} on the market, {index} by the index;"
+        f" prices.max_deviation is {format_ratio(policy.price_max_deviation)}.",
+        hint="Its holders are left alone where a price is needed; plan again later.",
+        severity=Severity.WARNING,
+    )
 
 
 def _asset_terms(

@@ -10,17 +10,17 @@ from collections.abc import Iterable
 
 from stratctl.core.diagnostic import Diagnostic, Severity, in_reading_order
 from stratctl.core.errors import InputError
-from stratctl.core.settings import Configuration
+from stratctl.core.settings import Configuration, Environment
 from stratctl.core.state import Desired
 from stratctl.core.tables import Workspace
-from stratctl.documents import Documents
+from stratctl.documents import Documents, Project, Read
 from stratctl.resolve.names import check_names, within
 from stratctl.resolve.rows import resolve_rows
 from stratctl.resolve.settings import acknowledgements, environment_of, policy_of
 from stratctl.resolve.strategies import resolve_strategies
 from stratctl.resolve.weights import resolve_weights
 
-__all__ = ["resolve"]
+__all__ = ["resolve", "resolve_environment"]
 
 
 def resolve(documents: Documents, environment: str | None, workspace: Workspace) -> Configuration:
@@ -45,6 +45,15 @@ def resolve(documents: Documents, environment: str | None, workspace: Workspace)
     digest = _digest((name, documents.digests[name]) for name in sorted(files))
     desired = Desired(declared.strategies, rows, digest, in_reading_order(problems))
     return Configuration(settings, policy, desired, accepted)
+
+
+def resolve_environment(project: Read[Project], environment: str) -> Environment:
+    """One environment by the project file alone. Raises InputError for problems of that file."""
+    problems: list[Diagnostic] = []
+    settings = environment_of(project, environment, problems)
+    if problems:
+        raise InputError(in_reading_order(problems))
+    return settings
 
 
 def _digest(files: Iterable[tuple[str, str]]) -> str:
