@@ -25,16 +25,6 @@ class Asset:
         """Least notional of a trade, in cents of the quoted currency."""
         return 1 if self.stablecoin else 2
 
-    @property
-    def ticker(self) -> str:
-        """The code without its chain."""
-        return self.symbol.partition(".")[0]
-
-    @property
-    def chain(self) -> str:
-        """The chain that a qualified code names; a bare code is its own chain."""
-        return self.symbol.partition(".")[2] or self.symbol
-
 
 FIAT: tuple[Asset, ...] = (
     Asset("USD", "US Dollar", 2, "1.00", type="fiat"),
@@ -87,10 +77,7 @@ CRYPTO: tuple[Asset, ...] = (
 _PRECISION_OF_CHAIN: Mapping[str, int] = {"ETH": 18, "SOL": 9, "XLM": 7, "BSC": 18, "NEAR": 24}
 
 
-def known(symbol: str, price: str) -> Asset:
-    """The asset with this code at this price; an unknown code gets its chain's precision."""
-    for asset in FIAT + CRYPTO:
-        if asset.symbol == symbol:
-            return Asset(symbol, asset.name, asset.precision, price, asset.type, asset.stablecoin)
+def new_asset(symbol: str, price: str) -> Asset:
+    """An asset that is not in the tables above; it gets the precision of its chain."""
     chain = symbol.partition(".")[2]
     return Asset(symbol, symbol, _PRECISION_OF_CHAIN.get(chain, 8), price)

@@ -108,8 +108,7 @@ def check_order(kind: str, body: dict[str, Any], market: Market, switches: Switc
 def weight_units(weight: str) -> int:
     """A checked weight as an integer of 10**-40."""
     units = parse_units(weight, WEIGHT_SCALE)
-    if units is None:
-        raise ValueError(f"not a weight: {weight!r}")
+    assert units is not None, f"not a checked weight: {weight!r}"
     return units
 
 

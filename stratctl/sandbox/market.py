@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stratctl.sandbox.amounts import PRICE_SCALE, half_even, parse_units
-from stratctl.sandbox.assets import CRYPTO, FIAT, Asset, known
+from stratctl.sandbox.assets import CRYPTO, FIAT, Asset, new_asset
 from stratctl.sandbox.store import Store
 
 ONE = 10**PRICE_SCALE
@@ -68,7 +68,9 @@ class Market:
                 raise ValueError(f"not an asset code: {symbol!r}")
         for symbol, price in prices.items():
             self.set_price(symbol, price, now_ms)
-        new = [known(symbol, prices[symbol]) for symbol in prices if symbol not in self.instruments]
+        new = [
+            new_asset(symbol, prices[symbol]) for symbol in prices if symbol not in self.instruments
+        ]
         if new:
             self._list(new)
 

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from stratctl.sandbox.auth import Credential, Gate, check_may_write, make_credential
 from stratctl.sandbox.bodies import QUOTED_CURRENCIES
 from stratctl.sandbox.books import PROVIDER, Account, Books, Posting, outside_account
-from stratctl.sandbox.clock import Clock, http_date
+from stratctl.sandbox.clock import Clock, SystemClock, http_date
 from stratctl.sandbox.control import PREFIX, Control
 from stratctl.sandbox.engine import Engine
 from stratctl.sandbox.faults import Fault, Faults, answer_instead, spoil
@@ -61,7 +61,7 @@ class Provider:
         self._lock = threading.RLock()
         self._routes = Routes()
         self._control = Control(self)
-        self._clock: Clock | None = None
+        self._clock: Clock = SystemClock()
         self._offset_ms = int(store.get("offset_ms") or 0)
         self._delayed: list[_Delayed] = []
         self._arrivals: deque[int] = deque()
@@ -219,8 +219,6 @@ class Provider:
         )
 
     def _wall_ms(self) -> int:
-        if self._clock is None:
-            raise RuntimeError("no request has come in yet, so there is no clock")
         return self._clock.wall_ms()
 
     def _open_books(self) -> None:

@@ -296,9 +296,7 @@ def _replay_status(call: Call, original: int) -> int:
 
 
 def _row(call: Call, select: str, seq: int) -> Row:
-    row = call.world.store.row(f"{select} WHERE t.seq = ?", (seq,))
-    if row is None:
-        raise not_found()
+    (row,) = call.world.store.rows(f"{select} WHERE t.seq = ?", (seq,))
     return row
 
 

@@ -5,7 +5,7 @@ against every position of it.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -161,13 +161,6 @@ class Switches:
         value = self._set.get(name)
         return _BY_NAME[name].default if value is None else value
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(_BY_NAME)
-
     def number(self, name: str) -> int:
         """A switch that is a whole number."""
         return int(self[name])
-
-    def changed(self) -> dict[str, str]:
-        """The switches that were set, for the state file."""
-        return dict(self._set)

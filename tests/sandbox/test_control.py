@@ -91,8 +91,9 @@ def test_switches_show_their_table(platform: Platform) -> None:
     table = platform.sandbox.control("switches")
     assert set(table) == {switch.name for switch in SWITCHES}
     assert all(row["value"] == row["default"] and row["meaning"] for row in table.values())
-    changed = platform.sandbox.control("switches", {"envelope": "bare", "latency_ms": 5})
-    assert changed == {"envelope": "bare", "latency_ms": "5"}
+    wanted = {"envelope": "bare", "latency_ms": 5, "rate_limit": True}
+    changed = platform.sandbox.control("switches", wanted)
+    assert changed == {"envelope": "bare", "latency_ms": "5", "rate_limit": "on"}
     assert platform.sandbox.control("switches")["envelope"]["value"] == "bare"
 
 

@@ -45,6 +45,14 @@ def test_the_index_lags_by_an_hour(platform: Platform) -> None:
     assert index() == 66000
 
 
+def test_the_index_in_another_currency_is_a_ratio(platform: Platform) -> None:
+    """Of two means in dollars."""
+    platform.sandbox.control("price", {"EUR": "1.20", "BTC": "72000"})
+    platform.sandbox.advance(3600)
+    answer = platform.get("/index", underlying="BTC", quoted_currency="EUR")
+    assert answer.body["value"] == 60000
+
+
 def test_the_index_is_a_number_in_the_text(platform: Platform) -> None:
     """The documented quirk: no quotes, no envelope."""
     headers = platform.get("/index", underlying="XRP", quoted_currency="USD")
