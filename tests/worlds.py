@@ -81,6 +81,8 @@ class Declared:
     strategy: str = "blue"
     held: bool = False
     manages: tuple[str, ...] = ("membership", "funding", "allocations", "flags")
+    line: int = 0
+    """The line it is declared in; 0: its place in the list."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ class Holder:
     flag: bool = True
     trader: bool = True
     exited: bool = False
+    foreign: bool = False
     busy: str | None = None
     parked: str | None = None
     standing: str | None = None
@@ -156,7 +159,7 @@ class World:
                 "flags" in d.manages,
                 d.held,
                 "strategies/cohort.yaml",
-                line,
+                d.line or line,
             )
             for line, d in enumerate(self.declared, start=1)
         ]
@@ -208,6 +211,7 @@ class World:
                 parse_amount(h.contributed, "USD"),
                 parse_amount(h.withdrawn, "USD"),
                 parse_amount(h.tolerance, "USD"),
+                h.foreign,
                 h.busy,
                 h.target,
                 h.epoch,

@@ -146,6 +146,10 @@ legs AS (
 sized AS (
     SELECT strategy, participant_code,
         bool_or(size_e8 >= minimum_e8) AS worth_sending,
+        -- Buys are paid by the sells of the same rebalance, so it moves nothing unless a leg of
+        -- each side reaches its minimum.
+        bool_or(sold_e8 >= minimum_e8) AND bool_or(size_e8 >= minimum_e8 AND sold_e8 = 0)
+            AS can_trade,
         bool_or(size_e8 > greatest(band_e8, minimum_e8)) AS breached,
         sum(size_e8)::HUGEINT AS sizes_e8,
         sum(sold_e8)::HUGEINT AS sold_e8
@@ -158,7 +162,9 @@ SELECT candidate.*, whole.whole_e8, sized.sold_e8, sized.sizes_e8,
         WHEN whole.unpriced_asset IS NOT NULL THEN 'no_price'
         WHEN NOT worth_sending THEN 'satisfied'
         WHEN retarget IN ('changed', 'epoch') THEN 'send'
-        WHEN breached OR sizes_e8 > {portfolio} THEN 'send'
+        WHEN breached OR sizes_e8 > {portfolio} THEN
+            -- Sent again and again it would never arrive.
+            CASE WHEN retarget = 'watch' AND NOT can_trade THEN 'below_leg_minimum' ELSE 'send' END
         ELSE 'satisfied'
     END AS verdict
 FROM {candidates} AS candidate
@@ -232,12 +238,13 @@ def _blocked(changes: Changes, judged: Table) -> Table:
             CASE verdict
                 WHEN 'foreign_asset' THEN foreign_asset
                     || ' is held and is neither allocated nor a named exit'
-                ELSE 'no price for ' || unpriced_asset
+                WHEN 'no_price' THEN 'no price for ' || unpriced_asset
+                ELSE 'out of band, but no sell and buy reach the minimum leg'
             END AS detail,
             change.file, change.line
         FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
-        WHERE verdict IN ('foreign_asset', 'no_price')
+        WHERE verdict IN ('foreign_asset', 'no_price', 'below_leg_minimum')
         UNION ALL
         SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line
         FROM {changes.rows}
@@ -293,7 +300,7 @@ def drift_by_strategy(changes: Changes, live: Live, terms: Terms) -> dict[str, t
         strategy: (outside, largest or 0)
         for strategy, outside, largest in space.rows(
             f"""
-            SELECT strategy, count(*) FILTER (verdict = 'send'),
+            SELECT strategy, count(*) FILTER (verdict IN ('send', 'below_leg_minimum')),
                 max(CASE WHEN whole_e8 > 0
                     THEN sizes_e8 * 500000000000000000 // whole_e8 END)::HUGEINT
             FROM {judged} GROUP BY strategy ORDER BY ALL
@@ -335,23 +342,26 @@ def _judged(candidates: Table, parts: Table, terms: Terms) -> Table:
 def refuse_dropped_assets(changes: Changes, live: Live) -> None:
     """Leaving an asset out of the allocations without naming it as an exit is an error.
 
-    Raises InputError for each asset of a last satisfied target that the new one does not name.
+    Raises InputError for each asset of a last satisfied target that is still held and that the
+    new target does not name.
     """
     space = changes.rows.workspace
     last = space.rows(
         f"""
-        SELECT DISTINCT change.strategy, change.target, live.target_text
+        SELECT DISTINCT change.strategy, change.target, live.target_text, holding.asset
         FROM {changes.rows} AS change
         JOIN {live.rows} AS live USING (strategy_id, participant_code)
-        WHERE change.retarget IS NOT NULL AND live.target_text IS NOT NULL ORDER BY ALL
+        JOIN {live.holdings} AS holding USING (strategy_id, participant_code)
+        WHERE change.retarget IN ('changed', 'epoch')
+          AND live.target_text IS NOT NULL ORDER BY ALL
         """
     )
     strategies = {change.desired.name: change.desired for change in changes.strategies}
     dropped = {
         (name, asset)
-        for name, index, text in last
-        for asset in _assets_in(text)
-        if asset not in strategies[name].targets[index].rebalance_vector.assets
+        for name, index, text, asset in last
+        if asset in _assets_in(text)
+        and asset not in strategies[name].targets[index].rebalance_vector.assets
     }
     if dropped:
         raise InputError(

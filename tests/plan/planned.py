@@ -1,0 +1,136 @@
+"""Plans for laws: made once per world, kept as plain rows, in workspaces that do not grow old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from stratctl.core.errors import InputError
+from stratctl.core.plan import Plan
+from stratctl.core.tables import Workspace
+from tests.worlds import World
+
+PLANS_PER_WORKSPACE = 50
+PLANS_KEPT = 2000
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The rows of a table, after its workspace is gone."""
+
+    kept: tuple[tuple[Any, ...], ...]
+
+    def rows(self, order: str = "ALL") -> list[tuple[Any, ...]]:
+        """As Table.rows."""
+        assert order == "ALL"
+        return list(self.kept)
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan without tables, or the code of the error that stands in its place."""
+
+    plan: Plan
+    lines: tuple[str, ...]
+    digest: str
+
+
+class Refused(Exception):
+    """The world makes no plan; ``code`` and ``subjects`` say why."""
+
+    def __init__(self, error: InputError) -> None:
+        super().__init__(error.diagnostics)
+        self.code = error.diagnostics[0].code
+        self.details = tuple(diagnostic.detail for diagnostic in error.diagnostics)
+
+
+class Bench:
+    """A workspace that is replaced now and then, because tables pile up in it."""
+
+    def __init__(self, *, threads: int = 1, optimizer: bool = False) -> None:
+        self.threads = threads
+        self.optimizer = optimizer
+        self.plans = 0
+        self.workspace = self._fresh()
+
+    def answer(self, world: World) -> Planned | Refused:
+        """Plan a world, or say why there is no plan."""
+        self.plans += 1
+        if self.plans % PLANS_PER_WORKSPACE == 0:
+            self.workspace = self._fresh()
+        try:
+            plan = world.plan(self.workspace)
+        except InputError as error:
+            return Refused(error)
+        lines = tuple(plan.binding_lines())
+        kept: dict[str, Any] = {
+            name: Kept(tuple(getattr(plan, name).rows()))
+            for name in ("rows", "blocked", "satisfied", "forfeits")
+        }
+        return Planned(replace(plan, **kept), lines, plan.digest)
+
+    def _fresh(self) -> Workspace:
+        workspace = Workspace(threads=self.threads)
+        if not self.optimizer:
+            # Tables of ten rows take longer to optimise than to join; one law compares both ways.
+            workspace.run("PRAGMA disable_optimizer")
+        return workspace
+
+
+_bench = Bench()
+
+
+def plan_of(world: World) -> Planned:
+    """The plan of a world. Raises Refused."""
+    found = answer_of(world)
+    if isinstance(found, Refused):
+        raise found
+    return found
+
+
+def answer_of(world: World) -> Planned | Refused:
+    """The plan, or why there is none, as a value; asked once for all laws."""
+    return _answer(_Asked(world))
+
+
+class _Asked:
+    """A world as a key: two with the same description are the same question."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.text = repr(world)
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Asked) and self.text == other.text
+
+
+@lru_cache(maxsize=PLANS_KEPT)
+def _answer(asked: _Asked) -> Planned | Refused:
+    return _bench.answer(asked.world)
+
+
+def law(asked: st.SearchStrategy[World]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A law of every such world. In the quick profile laws see the same worlds, planned once."""
+
+    def held(test: Callable[[World], None]) -> Callable[[], None]:
+        searched = given(asked)(test)
+        return seed(2026)(searched) if settings().derandomize else searched
+
+    return held
+
+
+def dice(world: World) -> Random:
+    """Choices that depend on the world alone, so that all laws go on seeing the same worlds."""
+    return Random(repr(world))
