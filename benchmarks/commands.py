@@ -207,7 +207,7 @@ def make_book(root: Path) -> None:
                     "target_text": "'BTC 0.5, ETH 0.3, SOL 0.2'",
                     "target_epoch": "0",
                     "exited": "false",
-                    "foreign": "false",
+                    "has_foreign": "false",
                 },
             )
         } FROM {people}

@@ -97,7 +97,7 @@ def book(space: Workspace, case: str, participants: int) -> tuple[Configuration,
         SELECT '{STRATEGY_ID[:-1]}0' AS strategy_id, code AS participant_code,
             md5(code)::UUID::VARCHAR AS trader_id, true AS auto_rebalance,
             '2026-01-01T00:00:00Z' AS trader_updated_at, 100000::BIGINT AS contributed_minor,
-            0::BIGINT AS withdrawn_minor, 0::BIGINT AS tolerance_minor, false AS foreign,
+            0::BIGINT AS withdrawn_minor, 0::BIGINT AS tolerance_minor, false AS has_foreign,
             NULL::VARCHAR AS busy,
             '{target}' AS target_text, 0 AS target_epoch, false AS exited,
             NULL::VARCHAR AS parked, NULL::VARCHAR AS standing

@@ -37,7 +37,10 @@ SELECT
     coalesce(live.contributed_minor, 0) AS counted_in_minor,
     coalesce(live.withdrawn_minor, 0) AS counted_out_minor,
     coalesce(live.tolerance_minor, 0) AS tolerance_minor,
-    live.busy, live.parked, live.standing,
+    named.manages_funding AND (
+        coalesce(live.has_foreign, false) OR live.busy IS NOT DISTINCT FROM 'foreign_operation'
+    ) AS touched_by_others,
+    live.busy, live.parked, {standing} AS standing,
     live.target_text AS live_target_text,
     coalesce(live.target_epoch, 0) AS live_epoch,
     coalesce(live.exited, false) AS has_left
@@ -45,7 +48,12 @@ FROM {managed} AS named
 JOIN {declared} AS declared USING (strategy, target)
 LEFT JOIN {live} AS live
   ON live.strategy_id = declared.strategy_id AND live.participant_code = named.participant_code
+{platform}
 """
+
+_PLATFORM = "LEFT JOIN {known} AS known ON known.participant_code = named.participant_code"
+_STANDING = "nullif(coalesce(known.standing, 'not_on_platform'), 'approved')"
+"""A code that the platform does not list does not exist there, whatever the files say."""
 
 
 def participant_changes(
@@ -62,7 +70,13 @@ def participant_changes(
         f"SELECT count(*) FROM {managed} AS managed ANTI JOIN {declared} USING (strategy, target)"
     )[0]
     assert not homeless, f"{homeless} participants of no declared Strategy and target"
-    paired = _PAIRED.format(managed=managed, declared=declared, live=live.rows)
+    paired = _PAIRED.format(
+        managed=managed,
+        declared=declared,
+        live=live.rows,
+        standing="live.standing" if live.participants is None else _STANDING,
+        platform="" if live.participants is None else _PLATFORM.format(known=live.participants),
+    )
     _refuse_backwards(space, paired, strategies)
     return space.select(
         "changes",
@@ -100,6 +114,7 @@ def participant_changes(
                     WHEN problem <> '' THEN 'strategy_stopped'
                     WHEN on_hold THEN 'hold'
                     WHEN busy IS NOT NULL THEN busy
+                    WHEN touched_by_others THEN 'foreign_operation'
                     WHEN parked IS NOT NULL
                          AND parked NOT IN ('trader_not_enrolled', 'trader_already_enrolled')
                     THEN 'parked'
@@ -247,7 +262,7 @@ def _refuse_backwards(
             tolerance_minor, count(*) OVER () AS total
         FROM ({paired})
         WHERE manages_funding
-          AND busy IS DISTINCT FROM 'foreign_operation'
+          AND NOT touched_by_others
           AND (contributed_minor < counted_in_minor - tolerance_minor
                OR withdrawn_minor < counted_out_minor - tolerance_minor)
         ORDER BY ALL LIMIT {SHOWN_MAX}

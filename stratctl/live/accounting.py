@@ -39,6 +39,8 @@ class Counted:
     busy: str | None = None
     exited: bool | None = None
     """True: sold out; False: bought again; None: says nothing about it."""
+    foreign: bool = False
+    """An Operation that is not ours is among what is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def count_operation(
         busy = counted.busy or (PENDING if in_flight else None)
         if busy == PENDING and operation.slot is None:
             busy = FOREIGN
-        rows.append(replace(counted, busy=busy))
+        rows.append(replace(counted, foreign=operation.slot is None, busy=busy))
         sells += verb is Verb.PARTIAL_SELL and counted.withdrawn_minor > 0
     return Count(tuple(rows), problem, sells)
 
@@ -108,6 +110,7 @@ def merged(counts: Iterable[Counted]) -> tuple[Counted, ...]:
             contributed_minor=old.contributed_minor + new.contributed_minor,
             withdrawn_minor=old.withdrawn_minor + new.withdrawn_minor,
             tolerance_minor=old.tolerance_minor + new.tolerance_minor,
+            foreign=old.foreign or new.foreign,
             busy=next((why for why in _WORST_FIRST if why in (old.busy, new.busy)), None),
             exited=old.exited if new.exited is None else new.exited,
         )
@@ -155,13 +158,13 @@ def _flow(
         if amount_minor is None:
             return None
         exited = False if done and legs else None
-        return Counted(code, amount_minor, 0, len(legs), busy, exited)
+        return Counted(code, amount_minor, tolerance_minor=len(legs), busy=busy, exited=exited)
     if verb is Verb.PARTIAL_SELL:
         amount_minor = _sold(legs, currency)
         if amount_minor is None:
             return None
         tolerance = len(legs) + amount_minor // SELL_TOLERANCE_DIVISOR
-        return Counted(code, 0, amount_minor, tolerance, busy)
+        return Counted(code, withdrawn_minor=amount_minor, tolerance_minor=tolerance, busy=busy)
     return Counted(code, busy=busy, exited=True if done and verb is Verb.LIQUIDATE else None)
 
 

@@ -23,6 +23,7 @@ COUNTED_ROWS = {
     "contributed_minor": "BIGINT",
     "withdrawn_minor": "BIGINT",
     "tolerance_minor": "BIGINT",
+    "has_foreign": "BOOLEAN",
     "busy": "VARCHAR",
     "exited": "BOOLEAN",
 }
@@ -111,6 +112,7 @@ def counted_table(workspace: Workspace, counted: Mapping[str, Sequence[Counted]]
             [row.contributed_minor for _, row in rows],
             [row.withdrawn_minor for _, row in rows],
             [row.tolerance_minor for _, row in rows],
+            [row.foreign for _, row in rows],
             [row.busy for _, row in rows],
             [row.exited for _, row in rows],
         ),
@@ -176,6 +178,7 @@ def live_rows(
                       + booked.forfeited_out_minor, 0::BIGINT)
              + coalesce(counted.withdrawn_minor, 0::BIGINT))::BIGINT AS withdrawn_minor,
             coalesce(counted.tolerance_minor, 0::BIGINT) AS tolerance_minor,
+            coalesce(counted.has_foreign, false) AS has_foreign,
             CASE WHEN counted.busy = 'mixed_outcome' THEN counted.busy
                  WHEN booked.busy THEN 'pending'
                  ELSE counted.busy END AS busy,
