@@ -262,10 +262,10 @@ LIVE_ROWS = {
 }
 """One row per (strategy_id, participant_code) that is a Trader or has bookings; ``trader_id`` is
 NULL without a Trader. Totals are settled + pending in full + forfeited + foreign. When a figure
-was rebuilt from Executions it is good to ``tolerance_minor``. ``has_foreign``: an Operation that is not
-ours, finished or not, is among them. ``busy`` says why nothing may be
-sent for the row now (``pending``, ``foreign_operation``, ``mixed_outcome``), or NULL.
-``standing`` is the participant's status on the platform when it is known not to be approved."""
+was rebuilt from Executions it is good to ``tolerance_minor``. ``has_foreign``: an Operation that
+is not ours, finished or not, is among them. ``busy`` says why nothing may be sent for the row now
+(``pending``, ``foreign_operation``, ``mixed_outcome``), or NULL. ``standing`` is the participant's
+status on the platform when it is known not to be approved."""
 
 HOLDINGS_ROWS = {
     "strategy_id": "VARCHAR",
