@@ -59,8 +59,9 @@ class Sandbox:
         self.folder = folder
         credentials = folder / "credentials"
         command = [sys.executable, "-m", "stratctl.sandbox", "--credentials", str(credentials)]
-        # Operations end at once: what is waited for here is never the point.
-        for switch in ("validating_ms=0", "pricing_ms=0", "settling_ms=0", *switches):
+        # Operations end at once and no price lags: what is waited for here is never the point.
+        fast = ("validating_ms=0", "pricing_ms=0", "settling_ms=0", "index_value=price")
+        for switch in (*fast, *switches):
             command += ["--switch", switch]
         self._process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
