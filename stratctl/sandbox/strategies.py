@@ -8,7 +8,7 @@ from stratctl.sandbox import bodies
 from stratctl.sandbox.clock import rfc3339
 from stratctl.sandbox.ids import derive, is_uuid, is_uuid_v4
 from stratctl.sandbox.legs import Leg
-from stratctl.sandbox.messages import ApiError, Response, bad_request, not_found, to_json
+from stratctl.sandbox.messages import ApiError, Response, bad_request, not_found
 from stratctl.sandbox.paging import Filter, cursor_page, one_of
 from stratctl.sandbox.store import Row
 from stratctl.sandbox.world import Call, World
@@ -249,15 +249,7 @@ def _request_id(call: Call) -> str:
 
 def _digest(kind: str, body: dict[str, Any]) -> str:
     """What was asked for, whatever the spelling of the JSON."""
-    return sha256(f"{kind}{to_json(_sorted(body))}".encode()).hexdigest()
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
-    if isinstance(value, list):
-        return [_sorted(item) for item in value]
-    return value
+    return sha256(f"{kind}{json.dumps(body, sort_keys=True, default=repr)}".encode()).hexdigest()
 
 
 def _replayed(call: Call, scope: str, request_id: str, digest: str) -> int | None:
