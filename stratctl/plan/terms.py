@@ -117,7 +117,9 @@ class Terms:
                 for p in sorted(trusted, key=lambda p: (p.currency, p.asset))
             ),
             warnings=tuple(
-                _deviation(price, policy) for price in live.prices if _deviates(price, policy)
+                _deviation(price, policy)
+                for price in sorted(live.prices, key=lambda p: (p.currency, p.asset))
+                if _deviates(price, policy)
             ),
         )
 

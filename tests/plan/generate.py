@@ -113,6 +113,7 @@ def people(
         busy=draw(often(None, None, "pending", "foreign_operation")),
         parked=draw(often(None, "trader_not_enrolled", "trader_already_enrolled", "refused")),
         standing=draw(often(None, None, "locked")),
+        foreign=draw(often(False, False, True)),
         tolerance=draw(often("0", "0.01")),
         strategy=name,
     )

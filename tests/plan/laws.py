@@ -16,8 +16,8 @@ from typing import Any
 from stratctl.core.plan import Plan
 from stratctl.core.state import VERB_ORDER, Verb
 from tests.plan import oracle
-from tests.plan.generate import MIXES, VECTORS
-from tests.plan.planned import Kept, Refused, answer_of, plan_of
+from tests.plan.generate import MIXES, PRICES, VECTORS
+from tests.plan.planned import Kept, Refused, answer_of
 from tests.plan.provider import settle, worth
 from tests.worlds import World, holdings_worth
 
@@ -60,7 +60,7 @@ def idempotent(world: World) -> None:
     plan = _plan(world)
     if plan is None:
         return
-    again = plan_of(settle(world, plan)).plan
+    again = _plan_again(world, plan)
     assert _fresh_rows(plan, again) == []
     assert not len(again.forfeits)
     assert {call.verb for call in again.calls} <= {Verb.PARTIAL_SELL}
@@ -72,7 +72,7 @@ def rejected_rows_come_back(world: World, rejected: frozenset[str]) -> None:
     if plan is None:
         return
     accepted: Any = Kept(tuple(row for row in plan.rows.rows() if row[1] not in rejected))
-    again = plan_of(settle(world, replace(plan, rows=accepted))).plan
+    again = _plan_again(world, replace(plan, rows=accepted))
     assert Counter(_fresh_rows(plan, again)) == Counter(
         row for row in rows_of(plan) if row[3] in rejected
     )
@@ -147,7 +147,7 @@ def still_people_are_left_alone(world: World) -> None:
             and strategy.rebalance_on != "drift"
         )
         in_band = (
-            any(has.holds == holdings_worth(world.prices, **mix) for mix in (MIXES[0], MIXES[6]))
+            any(has.holds == holdings_worth(PRICES, **mix) for mix in (MIXES[0], MIXES[6]))
             and strategy.targets[said.target].vector == VECTORS[0]
         )
         if flowless and (fulfilled or in_band):
@@ -283,6 +283,13 @@ LAWS: tuple[Callable[[World], None], ...] = (
     wanted_is_sent_or_listed,
     survives_json,
 )
+
+
+def _plan_again(world: World, plan: Plan) -> Plan:
+    """The plan after this one settled; there always is one."""
+    planned = answer_of(settle(world, plan))
+    assert not isinstance(planned, Refused), planned.details
+    return planned.plan
 
 
 def _fresh_rows(plan: Plan, again: Plan) -> list[Row]:

@@ -85,7 +85,7 @@ def answer(world: World) -> Answer:
     found = Answer()
     for key, want in managed.items():
         has = live.get(key)
-        if has and "funding" in want.manages and has.busy != "foreign_operation":
+        if has and "funding" in want.manages and not _touched(want, has):
             for said, moved in (
                 (want.contributed, has.contributed),
                 (want.withdrawn, has.withdrawn),
@@ -178,11 +178,18 @@ def _stopped(world: World, case: _Case) -> str:
         return "hold"
     if case.has.busy:
         return case.has.busy
+    if _touched(case.want, case.has):
+        return "foreign_operation"
     if case.has.parked and case.has.parked not in UNPARKING:
         return "parked"
     if case.has.standing and not case.leaving and not case.out_minor:
         return "standing"
     return ""
+
+
+def _touched(want: Declared, has: Holder) -> bool:
+    """Others moved money of a row whose money is ours to manage."""
+    return "funding" in want.manages and (has.foreign or has.busy == "foreign_operation")
 
 
 def _moved(cases: list[_Case], removed: set[Key]) -> bool:

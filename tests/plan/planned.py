@@ -116,6 +116,11 @@ class _Asked:
         return isinstance(other, _Asked) and self.text == other.text
 
 
+def forget() -> None:
+    """Plan everything anew: the planner is another one from here on."""
+    _answer.cache_clear()
+
+
 @lru_cache(maxsize=PLANS_KEPT)
 def _answer(asked: _Asked) -> Planned | Refused:
     return _bench.answer(asked.world)

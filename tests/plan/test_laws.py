@@ -178,7 +178,9 @@ def test_a_smaller_total_is_an_error(world: World) -> None:
     live = {(h.strategy, h.code): h for h in world.holders}
     for place, said in enumerate(world.declared):
         has = live.get((said.strategy, said.code))
-        if has is None or "funding" not in said.manages or has.busy == "foreign_operation":
+        if has is None or "funding" not in said.manages:
+            continue
+        if has.foreign or has.busy == "foreign_operation":
             continue
         if Fraction(has.contributed) <= Fraction(has.tolerance):
             continue

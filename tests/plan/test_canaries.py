@@ -1,0 +1,225 @@
+"""Planted bugs: the laws fail when the planner is wrong, each on a world that shows the bug.
+
+A bug is a change of the SQL on its way to the engine, or of one function; without it the same
+world keeps every law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from stratctl.core.state import Target
+from stratctl.core.tables import Schema, Table, Workspace
+from tests.plan import laws, planned
+from tests.plan.generate import PRICES
+from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
+
+HALF = vector(BTC="0.5", ETH="0.5")
+EVEN = holdings_worth(PRICES, BTC="500", ETH="500")
+FUNDED = ("membership", "funding", "allocations")
+
+
+def world(*people: tuple[Declared | None, Holder | None], **changes: Any) -> World:
+    """A world of these participants in one Strategy of two equal halves."""
+    base = World(
+        declared=[said for said, _ in people if said],
+        holders=[has for _, has in people if has],
+        strategies=[strategy(targets=(Target(HALF, ("SOL", "XRP")),))],
+        prices=dict(PRICES),
+    )
+    return replace(base, **changes)
+
+
+def settled(code: str, **changes: Any) -> Holder:
+    """A Trader that holds the declared target."""
+    return replace(Holder(code, EVEN, target=HALF.text), **changes)
+
+
+def drifting(on: str = "drift") -> dict[str, Any]:
+    """The Strategy of these worlds with another trigger."""
+    return {"strategies": [strategy(targets=(Target(HALF, ()),), rebalance_on=on)]}
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A wrong text in the place of a right one, and a world in which that matters."""
+
+    right: str
+    wrong: str
+    shows: World
+
+
+FOREIGN = {**EVEN, **holdings_worth(PRICES, SOL="50")}
+SKEWED = holdings_worth(PRICES, BTC="600", ETH="400")
+AT_BAND = holdings_worth(PRICES, BTC="550", ETH="450")
+
+BUGS = {
+    "a value without a price becomes zero": Bug(
+        "CASE\n        WHEN price_e8 IS NOT NULL THEN greatest(0,",
+        "CASE\n        WHEN true THEN greatest(0,",
+        world(
+            (Declared("P1"), settled("P1", target=None, holds=SKEWED)),
+            **drifting(),
+            prices={"BTC": "50000"},
+        ),
+    ),
+    "pending money is not counted": Bug(
+        "coalesce(live.contributed_minor, 0) AS counted_in_minor",
+        "0 AS counted_in_minor",
+        world((Declared("P1"), settled("P1"))),
+    ),
+    "an asset that nobody named is sold": Bug(
+        "WHEN whole.foreign_asset IS NOT NULL THEN 'foreign_asset'",
+        "WHEN false THEN 'foreign_asset'",
+        world((Declared("P1"), settled("P1", target=None, holds=FOREIGN)), **drifting()),
+    ),
+    "the declared flag is ignored": Bug(
+        "coalesce(CASE WHEN manages_flags THEN auto_rebalance ELSE live_flag END, false)",
+        "true",
+        world(
+            (Declared("P1", flag=False), settled("P1", target=None, flag=False, holds=SKEWED)),
+            **drifting(),
+        ),
+    ),
+    "the live flag is ignored": Bug(
+        "live.auto_rebalance AS live_flag",
+        "true AS live_flag",
+        world(
+            (
+                Declared("P1", manages=FUNDED),
+                settled("P1", target=None, flag=False, holds=SKEWED),
+            ),
+            **drifting(),
+        ),
+    ),
+    "a band is breached at its edge": Bug(
+        "bool_or(size_e8 > greatest(band_e8, minimum_e8))",
+        "bool_or(size_e8 >= greatest(band_e8, minimum_e8))",
+        world((Declared("P1"), settled("P1", holds=AT_BAND)), **drifting()),
+    ),
+    "a call takes one participant too many": Bug(
+        ") - 1) // 2 AS part",
+        ")) // 3 AS part",
+        world(*((Declared(f"P{n}"), None) for n in range(1, 8)), per_call=2),
+    ),
+    "exits are forgotten in the rebalance": Bug(
+        "WHEN 'rebalance' THEN rebalance_text",
+        "WHEN 'rebalance' THEN target_text",
+        world((Declared("P1"), settled("P1", target=None, holds={"SOL": "8"}))),
+    ),
+    "holdings are joined without their Strategy": Bug(
+        "AS holding USING (strategy_id, participant_code)\n),\nnamed",
+        "AS holding USING (participant_code)\n),\nnamed",
+        world(
+            (Declared("P1"), settled("P1", holds=EVEN)),
+            (Declared("P1", strategy="red"), settled("P1", strategy="red", holds=SKEWED)),
+            strategies=[
+                strategy(name, targets=(Target(HALF, ()),), rebalance_on="drift")
+                for name in ("blue", "red")
+            ],
+        ),
+    ),
+    "a payout counts as a purchase": Bug(
+        "WHEN 'partial_sell' THEN -flow.amount_minor",
+        "WHEN 'partial_sell' THEN flow.amount_minor",
+        world(
+            (
+                Declared("P1", withdrawn="700"),
+                settled("P1", holds=holdings_worth(PRICES, BTC="518", ETH="482")),
+            ),
+            **drifting(),
+        ),
+    ),
+    "a parked participant is sent again": Bug(
+        "AND parked NOT IN ('trader_not_enrolled', 'trader_already_enrolled')",
+        "AND false",
+        world((Declared("P1", "1100"), settled("P1", parked="refused"))),
+    ),
+    "a difference within the tolerance is sent": Bug(
+        "contributed_minor - counted_in_minor > tolerance_minor",
+        "contributed_minor - counted_in_minor > 0",
+        world(
+            (Declared("P1", "1000.02"), settled("P1", tolerance="0.02")),
+            minimum_leg="0",
+            minimum_account="0",
+        ),
+    ),
+    "a liquidated Trader is liquidated again": Bug(
+        "exited AND trader_id IS NOT NULL AND NOT has_left AS leaving",
+        "exited AND trader_id IS NOT NULL AS leaving",
+        world((Declared("P1", exited=True), settled("P1"))),
+    ),
+    "an exit forgets to close its account of flows": Bug(
+        "CASE WHEN exited THEN more_in_minor ELSE 0 END AS forfeited_in_minor",
+        "0::BIGINT AS forfeited_in_minor",
+        world((Declared("P1", "1500", exited=True), settled("P1"))),
+    ),
+    "a leg below its minimum is sent": Bug(
+        "WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'",
+        "WHEN false THEN 'below_leg_minimum'",
+        world((Declared("P1", "1004"), settled("P1"))),
+    ),
+    "a payout may sell more than is held": Bug(
+        "WHEN short.asset IS NOT NULL THEN 'partial_sell_infeasible'",
+        "WHEN false THEN 'partial_sell_infeasible'",
+        world(
+            (
+                Declared("P1", withdrawn="300"),
+                settled("P1", holds=holdings_worth(PRICES, BTC="900", ETH="100")),
+            )
+        ),
+    ),
+    "a raised epoch is not noticed": Bug(
+        "WHEN epoch > live_epoch THEN 'epoch'",
+        "WHEN false THEN 'epoch'",
+        world(
+            (Declared("P1"), settled("P1", holds=SKEWED)),
+            strategies=[strategy(targets=(Target(HALF, ()),), rebalance_epoch=1)],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS.keys())
+def test_the_laws_notice_a_planted_bug(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every law holds on the world; with the bug planted at least one does not."""
+    planned.forget()
+    check(bug.shows)
+    planted: list[str] = []
+    select = Workspace.select
+
+    def bent(
+        self: Workspace, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()
+    ) -> Table:
+        if bug.right in sql:
+            planted.append(name)
+        return select(self, name, schema, sql.replace(bug.right, bug.wrong), parameters)
+
+    monkeypatch.setattr(Workspace, "select", bent)
+    planned.forget()
+    with pytest.raises(AssertionError):
+        check(bug.shows)
+    planned.forget()
+    assert planted
+
+
+def test_the_laws_notice_rows_that_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the check of keys a participant that stands twice would be funded twice."""
+    twice = world((Declared("P1"), None), (Declared("P1"), None))
+    planned.forget()
+    assert isinstance(planned.answer_of(twice), planned.Refused)
+    monkeypatch.setattr("stratctl.diff.scope._refuse_duplicates", lambda rows: None)
+    planned.forget()
+    with pytest.raises(AssertionError):
+        check(twice)
+    planned.forget()
+
+
+def check(shown: World) -> None:
+    """Every law of one world."""
+    for law in laws.LAWS:
+        law(shown)
