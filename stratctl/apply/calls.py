@@ -162,20 +162,22 @@ class Caller:
             self.pace.rate_limited if answer.answer is AnswerClass.RATE_LIMITED else 0.0
         )
 
-    def pause(self, seconds: float) -> None:
-        """Wait, unless a stop is asked for."""
-        while seconds > 0 and not self.stopping():
+    def pause(self, seconds: float) -> bool:
+        """Wait. False: a stop was asked for before it was over.
+
+        Seconds that were waited are counted, not read from the clock, which may jump.
+        """
+        while seconds > 0:
+            if self.stopping():
+                return False
             piece = min(seconds, PAUSE_MAX)
             self.writer.wait(piece)
             seconds -= piece
+        return True
 
     def pause_until(self, moment: int) -> bool:
         """Wait for a Unix second. False: a stop was asked for before it came."""
-        while (left := moment - self.writer.now()) > 0:
-            if self.stopping():
-                return False
-            self.writer.wait(min(float(left), PAUSE_MAX))
-        return True
+        return self.pause(float(moment - self.writer.now()))
 
     # --- finding out ------------------------------------------------------------------------------
 
@@ -217,8 +219,7 @@ class Caller:
 
     def _terminal(self, intent: Intent, operation_id: str) -> LiveOperation | Problem:
         """Poll until the Operation is terminal. An unknown status never is."""
-        deadline = self.writer.now() + self.pace.poll_seconds
-        step, why = self.pace.poll_first, "it is not terminal yet"
+        waited, step, why = 0.0, self.pace.poll_first, "it is not terminal yet"
         while True:
             try:
                 operation = self.writer.operation(operation_id)
@@ -230,9 +231,10 @@ class Caller:
                 if operation.terminal:
                     return operation
                 why = f"its status is {operation.status!r}"
-            if self.writer.now() >= deadline:
+            if waited >= self.pace.poll_seconds:
                 return open_problem(intent, "E_OPERATION_OPEN", why, operation_id)
             self.writer.wait(step)
+            waited += step
             step = min(max(step, self.pace.poll_step) * self.pace.poll_factor, self.pace.poll_max)
 
     def _verdict(

@@ -95,7 +95,14 @@ class _StrategyRun:
     # --- the order --------------------------------------------------------------------------------
 
     def steps(self) -> Said[None]:
-        for satisfied in self.work.satisfied:
+        for left in self.work.unproven:
+            why = "an earlier run left it without an end; nothing new is sent before it has one"
+            problem = open_problem(left.intent, "E_STRATEGY_OPEN", why, left.operation_id)
+            yield from self._stop(problem)
+        if self.stopped:
+            return
+        # Not "yield from": a receipt is sent in, and a tuple cannot take it.
+        for satisfied in self.work.satisfied:  # noqa: UP028
             yield satisfied
         yield from self._forfeit(exiting=False, participants=None)
         if self.work.resume is not None:

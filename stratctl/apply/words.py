@@ -60,6 +60,9 @@ class StrategyWork:
     satisfied: tuple[Satisfied, ...] = ()
     resume: Unfinished | None = None
     """A call of an earlier run that is still wanted: sent first, same id, same bytes."""
+    unproven: tuple[Unfinished, ...] = ()
+    """Calls of earlier runs that have no end, beside ``resume``. A Strategy gets no new slot until
+    its last commit is proven: with any of these nothing is sent for it."""
 
 
 @dataclass(frozen=True, slots=True)

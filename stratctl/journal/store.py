@@ -213,6 +213,11 @@ class Journal(Reading):
             for entry in entries
         )
 
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """As of now, while other threads may be appending."""
+        with self._turn:
+            return super().unfinished()
+
     def close(self) -> None:
         """Let go of the file and the lock. Closing again does nothing."""
         with self._turn:

@@ -704,6 +704,21 @@ def test_a_resumed_call_is_not_sent_after_a_stop(tmp_path: Path) -> None:
     assert (result.interrupted, events) == (True, [])
 
 
+def test_a_strategy_gets_no_new_slot_before_its_last_commit_is_proven(tmp_path: Path) -> None:
+    """What an earlier run left without an end comes first."""
+    provider = Provider(execution_lag=10_000)
+    run(tmp_path, ENROLL, ModelWriter(provider))
+    with journal_in(tmp_path, provider) as journal:
+        left = journal.unfinished()
+    assert [each.operation_id for each in left] == [op.id for op in provider.operations.values()]
+    top_up = a_call(Verb.TOP_UP, rows("CUST02", amount=5))
+    work = replace(a_work((top_up,), head_slot=1), unproven=left)
+    writer = ModelWriter(provider)
+    result, _ = run(tmp_path, work, writer)
+    assert [(p.code, p.indeterminate) for p in result.problems] == [("E_STRATEGY_OPEN", True)]
+    assert (result.left, writer.sent) == ((1,), 0)
+
+
 def test_recovery_lets_go_at_once_of_what_cannot_have_been_carried_out(tmp_path: Path) -> None:
     """Never attempted, or every attempt provably refused."""
     provider = Provider()
