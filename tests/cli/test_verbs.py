@@ -104,10 +104,17 @@ def test_a_guard_holds_against_auto_approve(world: World) -> None:
 
 def test_a_rejected_participant_makes_it_a_part(world: World) -> None:
     """Somebody whom the provider refuses is named, and the code says that it was a part."""
-    world.edit("strategies/founders.yaml", "P00002", "NOBODY")
+    barred = {
+        "participant_code": "P00002",
+        "status": "approved",
+        "reason_code": "",
+        "jurisdiction_code": "US-NY",
+        "blocked_assets": ["SOL"],
+    }
+    world.control("participants", {"participants": [barred]})
     applied = world("apply --auto-approve")
     assert applied.code == Exit.PARTIAL
-    assert "(NOBODY)" in applied.out
+    assert "(P00002)" in applied.out
 
 
 def test_a_halt_stops_apply_until_resume(world: World) -> None:
@@ -156,11 +163,13 @@ def test_a_snapshot_plans_without_credentials(
 ) -> None:
     """A plan against a saved copy of live is the plan against live."""
     live = json.loads(world("plan --json").out)
+    assert "error" not in live, live
     assert world("snapshot --out live.snapshot").code == Exit.DONE
     for name in list(os.environ):
         if name.startswith("STRATCTL_"):
             monkeypatch.delenv(name)
     saved = json.loads(world("plan --json --snapshot live.snapshot").out)
+    assert "error" not in saved, saved
     assert saved["binding"] == live["binding"]
 
 
