@@ -33,6 +33,7 @@ from stratctl.core.event import (
 )
 
 VERSION = 1
+_CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True)
 NO_PREVIOUS = "0" * 64
 """``prev`` of the first line."""
 
@@ -203,7 +204,7 @@ def _tampered(seq: int, why: str) -> JournalTampered:
 
 
 def _canonical(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+    return _CANONICAL.encode(value).encode()
 
 
 def _sha256(data: bytes) -> str:

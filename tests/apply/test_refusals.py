@@ -72,6 +72,17 @@ def test_a_held_balance_is_retried_once(tmp_path: Path) -> None:
     assert head_slot(machine.provider) == 2
 
 
+def test_an_operation_without_executions_is_believed_when_it_is_seen_twice(
+    tmp_path: Path,
+) -> None:
+    """It moved nothing for anybody, and everybody waits for a person."""
+    machine = Machine(Provider(silent=True), tmp_path, {"CUST01": 500, "CUST02": 700})
+    result = machine.run()
+    assert [row.reason for row in result.outcomes[0].rows] == ["no_executions"] * 2
+    assert {row["parked"] for row in bookings(machine).values()} == {"no_executions"}
+    assert machine.run().requests == 0
+
+
 def test_a_refusal_after_a_doubt_frees_the_slot_only_after_the_quarantine(tmp_path: Path) -> None:
     """An earlier attempt may still be carried out for three minutes."""
     provider = Provider()

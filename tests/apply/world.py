@@ -84,6 +84,8 @@ class Provider:
     """Whether the 400 names them."""
     legs: dict[str, str] = field(default_factory=dict)
     """participant_code -> status of its last leg."""
+    silent: bool = False
+    """Operations end without any Execution, and say so."""
     now: int = START
     operations: dict[str, Operation] = field(default_factory=dict)
     strategies: dict[str, LiveStrategy] = field(default_factory=dict)
@@ -160,7 +162,7 @@ class Provider:
             request_id=operation.request_id,
             type=operation.kind,
             status=ended if over else "settling",
-            status_reason="",
+            status_reason="no_executions" if self.silent and over else "",
             allocations=tuple(
                 (each["underlying_currency"], each["weight"])
                 for each in json.loads(operation.body).get("allocations", ())
@@ -171,7 +173,7 @@ class Provider:
 
     def executions(self, operation: Operation) -> tuple[Execution, ...]:
         """Its Executions as far as they are listed now."""
-        listed = operation.participants
+        listed = [] if self.silent else operation.participants
         if self.now < operation.at + OPERATION_SECONDS + self.execution_lag:
             listed = listed[: len(listed) // 2]
         return tuple(self._execution(operation, row) for row in listed)

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from stratctl.core.errors import JournalError, JournalForeign, JournalTampered
 from stratctl.journal.chain import read
-from stratctl.journal.record import NO_PREVIOUS, Applied, Resume, decode, encode
+from stratctl.journal.record import NO_PREVIOUS, Applied, Resume, decode, encode, schema
 from stratctl.journal.store import open_journal
 from tests.journal.story import ENVIRONMENT, REALM, Clock, everything, write
 
@@ -144,6 +145,37 @@ def test_a_newer_version_is_refused(change: dict[str, object]) -> None:
     """An intact line of an unknown version or type stops everything."""
     with pytest.raises(JournalForeign, match="line 1"):
         read(_sealed(json.loads(LINES[0]) | change))
+
+
+def test_every_line_fits_the_schema() -> None:
+    """What people may rely on when they read the journal with their own tools."""
+    validator = Draft202012Validator(schema())
+    for line in LINES:
+        assert list(validator.iter_errors(json.loads(line))) == []
+    wrong = json.loads(LINES[0]) | {"extra": 1}
+    assert list(validator.iter_errors(wrong)) != []
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("intent", {"verb": "novelty"}),
+        ("intent", {"verb": 1}),
+        ("intent", {"rows": {}}),
+        ("intent", {"rows": [{}]}),
+        ("intent", {"rows": [1]}),
+        ("intent", {"slot": "1"}),
+        ("forfeited", {"rows": [["CUST01", 1]]}),
+        ("forfeited", {"rows": [["CUST01", 1, 1.5]]}),
+        ("forfeited", {"rows": ["CUST01"]}),
+    ],
+)
+def test_a_field_of_another_shape_is_refused(kind: str, change: dict[str, object]) -> None:
+    """Unknown verbs, numbers with a point, missing and extra fields, at any depth."""
+    (line, *_) = (line for line in LINES if json.loads(line)["type"] == kind)
+    said = json.loads(line)
+    with pytest.raises(JournalTampered, match="proper"):
+        decode(_sealed(said | change)[:-1], seq=said["seq"], prev=said["prev"])
 
 
 @pytest.mark.parametrize(
