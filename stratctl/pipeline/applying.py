@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -70,7 +70,7 @@ def apply_plan(
         refuse_old_configuration(provenance, environment, booked)
         if booked.halted == "all":
             raise GuardRefused("applying is halted", hint="stratctl resume lifts it")
-        return _Apply(session, journal, provenance, approved, conversation).run()
+        return _Apply(session, journal, provenance, approved, expect_digest, conversation).run()
 
 
 class _Apply:
@@ -82,12 +82,14 @@ class _Apply:
         journal: Journal,
         provenance: Provenance,
         approved: Plan | None,
+        expect_digest: str | None,
         conversation: Conversation,
     ) -> None:
         self._session = session
         self._journal = journal
         self._provenance = provenance
         self._approved = approved
+        self._expect_digest = expect_digest
         self._conversation = conversation
         self._failed = threading.Event()
 
@@ -107,6 +109,8 @@ class _Apply:
             reusable_acknowledgements=history.acknowledgements,
         )
         fresh = make(given)
+        if self._approved is None:
+            _refuse_another_digest(fresh, self._expect_digest)
         fitting = self._fit(fresh, history)
         plan = self._without_halted(fitting.plan, booked)
         self._conversation.approve(plan)
@@ -134,7 +138,9 @@ class _Apply:
                 acknowledgements=tuple(a.id for a in plan.acknowledgements),
             )
         )
-        works = strategy_works(plan, live, booked, resumed)
+        works = strategy_works(
+            plan, live, booked, resumed=resumed, unproven=self._unproven(resumed)
+        )
         results = self._send(works, given)
         report = self._report(plan, fitting, results, recovered.problems)
         journal.append(
@@ -194,6 +200,12 @@ class _Apply:
                 self._append,
             )
         return wanted
+
+    def _unproven(self, resumed: Mapping[str, Unfinished]) -> tuple[Unfinished, ...]:
+        """Calls that still have no end and are not resumed: their Strategies get no new slot."""
+        kept = {one.intent.request_id for one in resumed.values()}
+        unfinished = self._journal.unfinished()
+        return tuple(one for one in unfinished if one.intent.request_id not in kept)
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -344,9 +356,7 @@ def _tallies(plan: Plan, results: Sequence[StrategyResult]) -> tuple[Tally, ...]
 def _refuse_another_plan(session: Session, approved: Plan, expect_digest: str | None) -> None:
     """An approval is for one digest, one environment, one configuration, and some hours."""
     environment = session.configuration.environment
-    digest = approved.digest
-    if expect_digest is not None and digest != expect_digest.lower():
-        raise PlanStale(f"the plan's digest is {digest}, {expect_digest} was expected")
+    _refuse_another_digest(approved, expect_digest)
     if (approved.realm, approved.environment) != (environment.realm, environment.name):
         raise PlanStale(
             f"the plan is for {approved.environment} in realm {approved.realm},"
@@ -358,6 +368,12 @@ def _refuse_another_plan(session: Session, approved: Plan, expect_digest: str | 
         )
     if approved.expires_at < timestamp(session.now()):
         raise PlanStale(f"the plan expired at {approved.expires_at}", hint="plan again")
+
+
+def _refuse_another_digest(plan: Plan, expected: str | None) -> None:
+    """An expected digest only ever verifies. Raises PlanStale."""
+    if expected is not None and plan.digest != expected.lower():
+        raise PlanStale(f"the plan's digest is {plan.digest}, {expected} was expected")
 
 
 def _sells(plan: Plan) -> bool:

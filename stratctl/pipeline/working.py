@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def strategy_works(
-    plan: Plan, live: Live, booked: Booked, resumed: Mapping[str, Unfinished]
+    plan: Plan,
+    live: Live,
+    booked: Booked,
+    *,
+    resumed: Mapping[str, Unfinished],
+    unproven: Sequence[Unfinished] = (),
 ) -> tuple[StrategyWork, ...]:
     """One piece of work per Strategy that has calls, records to write, or a call to resume."""
     calls: dict[str, list[CallWork]] = {}
@@ -50,6 +55,7 @@ def strategy_works(
                 forfeits=tuple(forfeits.get(name, ())),
                 satisfied=tuple(satisfied.get(name, ())),
                 resume=resumed.get(name),
+                unproven=tuple(one for one in unproven if one.intent.strategy == name),
             )
         )
     return tuple(works)
