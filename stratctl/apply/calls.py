@@ -231,7 +231,7 @@ class Caller:
                 if operation.terminal:
                     return operation
                 why = f"its status is {operation.status!r}"
-            if waited >= self.pace.poll_seconds:
+            if waited >= (self.pace.stop_seconds if self.stopping() else self.pace.poll_seconds):
                 return open_problem(intent, "E_OPERATION_OPEN", why, operation_id)
             self.writer.wait(step)
             waited += step

@@ -74,6 +74,8 @@ class Pace:
     poll_factor: float = 1.5
     poll_max: float = 15.0
     poll_seconds: int = 900
+    stop_seconds: int = 30
+    """How long an Operation is followed at most when a stop was asked for."""
     attempts: int = 6
     """Transmissions of one call in one run."""
     backoff: float = 0.5

@@ -492,6 +492,16 @@ def test_a_stop_finishes_what_was_sent_and_starts_nothing_new(steps: int, tmp_pa
     assert not result.problems
 
 
+def test_a_stop_does_not_wait_for_a_slow_operation(tmp_path: Path) -> None:
+    """It stays open, and the next run finds it out."""
+    provider = Provider()
+    writer = blind("operation", NotFound("not yet"))
+    writer.provider = provider
+    result, _ = run(tmp_path, ENROLL, writer, stopping=lambda: writer.sent > 0)
+    assert codes(result.problems) == ["E_OPERATION_OPEN"]
+    assert 30 <= provider.now - 1_760_000_000 < 60
+
+
 def test_a_stop_in_the_quarantine_leaves_the_call_open(tmp_path: Path) -> None:
     """Three minutes are not waited for when somebody asked to stop."""
     writer = refusing(AnswerClass.UNKNOWN, AnswerClass.REFUSED)
