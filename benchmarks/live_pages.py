@@ -22,19 +22,19 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stratctl.core.event import AnswerClass  # noqa: E402 - after the path is set
-from stratctl.core.slots import create_id  # noqa: E402
-from stratctl.core.state import Verb  # noqa: E402
-from stratctl.core.tables import Workspace  # noqa: E402
-from stratctl.live import wire  # noqa: E402
-from stratctl.live.auth import credentials_from  # noqa: E402
-from stratctl.live.client import ReadClient, WriteClient  # noqa: E402
-from stratctl.live.clockwork import real_clockwork  # noqa: E402
-from stratctl.live.limiter import Limiter  # noqa: E402
-from stratctl.live.reader import Reader  # noqa: E402
-from stratctl.live.transport import Endpoint, real_transport  # noqa: E402
-from stratctl.live.writer import Writer  # noqa: E402
-from tests.live.worlds import FLOAT_ACCOUNT, booked, call, declared, intent  # noqa: E402
+from stratctl.core.event import AnswerClass
+from stratctl.core.slots import create_id
+from stratctl.core.state import Verb
+from stratctl.core.tables import Workspace
+from stratctl.live import wire
+from stratctl.live.auth import credentials_from
+from stratctl.live.client import ReadClient, WriteClient
+from stratctl.live.clockwork import real_clockwork
+from stratctl.live.limiter import Limiter
+from stratctl.live.reader import Reader
+from stratctl.live.transport import Endpoint, real_transport
+from stratctl.live.writer import Writer
+from tests.live.worlds import FLOAT_ACCOUNT, booked, call, declared, intent
 
 PARTICIPANTS = 5_000
 A_CALL = 1_000

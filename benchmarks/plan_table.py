@@ -18,12 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from stratctl.core.settings import Configuration  # noqa: E402 - after the path is set
-from stratctl.core.state import DESIRED_ROWS, HOLDINGS_ROWS, LIVE_ROWS, Live  # noqa: E402
-from stratctl.core.tables import Workspace  # noqa: E402
-from stratctl.diff import diff  # noqa: E402
-from stratctl.plan import Origin, make_plan  # noqa: E402
-from tests.worlds import STRATEGY_ID, World  # noqa: E402
+from stratctl.core.settings import Configuration
+from stratctl.core.state import DESIRED_ROWS, HOLDINGS_ROWS, LIVE_ROWS, Live
+from stratctl.core.tables import Workspace
+from stratctl.diff import diff
+from stratctl.plan import Origin, make_plan
+from tests.worlds import STRATEGY_ID, World
 
 CASES = ("settled", "changed", "retargeted", "new")
 PARTICIPANTS = 100_000

@@ -21,10 +21,10 @@ import httpx
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.sandbox_settle import CALL, enrollment, post  # noqa: E402 - after the path is set
-from stratctl.sandbox import open_sandbox  # noqa: E402
-from stratctl.sandbox.auth import Credential, sign  # noqa: E402
-from stratctl.sandbox.messages import Request  # noqa: E402
+from benchmarks.sandbox_settle import CALL, enrollment, post
+from stratctl.sandbox import open_sandbox
+from stratctl.sandbox.auth import Credential, sign
+from stratctl.sandbox.messages import Request
 
 IN_PROCESS_MIN = 500
 LOOPBACK_MIN = 300

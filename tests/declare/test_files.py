@@ -121,12 +121,12 @@ def test_a_linked_folder_is_refused_and_not_forgotten(tmp_path: Path) -> None:
     assert project.codes() == ["E_INCLUDE_OUTSIDE"]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_file_is_a_finding(tmp_path: Path) -> None:
-    """Not a traceback."""
+    """Never a traceback. (Who runs as root may read everything, and then nothing is wrong.)"""
     project = Project(tmp_path)
-    (tmp_path / "strategies/founders.yaml").chmod(0)
-    assert project.codes() == ["E_INCLUDE_NOT_REGULAR"]
+    file = tmp_path / "strategies/founders.yaml"
+    file.chmod(0)
+    assert project.codes() == ([] if os.access(file, os.R_OK) else ["E_INCLUDE_NOT_REGULAR"])
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:

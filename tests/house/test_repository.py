@@ -53,7 +53,8 @@ def texts() -> list[tuple[Path, str]]:
     for path in tracked():
         raw = (ROOT / path).read_bytes()
         if b"\0" not in raw:
-            found.append((path, raw.decode()))
+            # Some cases hold bytes that are no text; their other bytes count all the same.
+            found.append((path, raw.decode(errors="replace")))
     return found
 
 
@@ -92,6 +93,8 @@ def test_every_file_ends_and_no_line_trails() -> None:
         str(path)
         for path, text in texts()
         if text
+        # Cases hold what people send, tidy or not.
+        and path.parts[:2] != ("tests", "cases")
         and path.suffix in {".py", ".md", ".yaml", ".yml", ".toml", ".txt", ""}
         and ("\r" in text or not text.endswith("\n") or re.search(r"[ \t]$", text, re.MULTILINE))
     }

@@ -428,12 +428,12 @@ def test_a_failed_plan_says_so_in_the_comment(runner: Runner) -> None:
 
 def test_a_refused_plan_is_shown_all_the_same(runner: Runner) -> None:
     """A guard fails the job, and the comment says that the plan it shows would be refused."""
-    declare(runner.workspace / "proposed", ["900000.00", "900000.00"])
+    declare(runner.workspace / "proposed", ["9000000.00", "9000000.00"])
     assert runner.run("plan.yml", "plan", "Plan").returncode == 3
     assert runner.run("plan.yml", "plan", "Comment").returncode == 0
     (comment,) = runner.comments
     assert "would be refused" in comment["body"]
-    assert "1,800,000.00" in comment["body"]
+    assert "18,000,000.00" in comment["body"]
 
 
 def test_a_long_plan_is_cut_below_githubs_limits(bare: Runner) -> None:
