@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import pytest
 
+from stratctl.core.money import format_units, parse_units
 from stratctl.core.state import DesiredStrategy, Target, Vector, Verb
 from tests.plan import laws
 from tests.plan.generate import CODES, GROWING, PAYING, PRICES, SILENT, quiet_worlds, worlds
@@ -184,9 +185,9 @@ def test_a_smaller_total_is_an_error(world: World) -> None:
             continue
         if Fraction(has.contributed) <= Fraction(has.tolerance):
             continue
-        lower = Fraction(has.contributed) - Fraction(has.tolerance) - Fraction(1, 100)
+        moved, tolerance = parse_units(has.contributed, 2), parse_units(has.tolerance, 2)
         declared = list(world.declared)
-        declared[place] = replace(said, contributed=f"{float(lower):.2f}")
+        declared[place] = replace(said, contributed=format_units(moved - tolerance - 1, 2))
         with pytest.raises(Refused) as refused:
             plan_of(replace(world, declared=declared))
         assert refused.value.code == "E_DECLARED_BACKWARDS"
