@@ -65,7 +65,12 @@ def parse_units(text: str, digits: int) -> int:
 
 
 def truncate_units(text: str, digits: int) -> int:
-    """Like parse_units, but decimals past the unit are cut off: for the provider's own figures."""
+    """Like parse_units, but decimals past the unit are cut off: for the provider's own figures.
+
+    What is cut off must be decimals too: of 1.23e5 not even the 1.23 is true. Raises NotExact.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise NotExact(text, "syntax")
     whole, _, fraction = text.partition(".")
     return parse_units(f"{whole}.{fraction[:digits]}" if fraction[:digits] else whole, digits)
 
@@ -124,6 +129,8 @@ def split_exactly(total: int, ratios: Sequence[tuple[str, int]]) -> dict[str, in
     whole = sum(ratio for _, ratio in ratios)
     if total < 0 or whole <= 0 or any(ratio < 0 for _, ratio in ratios):
         raise ValueError("a split needs a non-negative total and ratios with a positive sum")
+    if len({name for name, _ in ratios}) != len(ratios):
+        raise ValueError("a split needs every name once")
     exact = {name: Fraction(total * ratio, whole) for name, ratio in ratios}
     shares = {name: share.numerator // share.denominator for name, share in exact.items()}
     by_claim = sorted(

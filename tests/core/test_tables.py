@@ -1,0 +1,111 @@
+"""Tables: exact types at every door, nothing rounded on the way in, twins found."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from stratctl.core.tables import Table, Workspace, literal
+
+BIG = 10**38 - 1
+
+
+@pytest.fixture(scope="module")
+def space() -> Workspace:
+    """One workspace for all; every test makes tables of its own."""
+    return Workspace(threads=1)
+
+
+def test_python_columns_come_back_as_they_were(space: Workspace) -> None:
+    """Text, booleans, wide integers and missing values survive exactly."""
+    schema = {"t": "VARCHAR", "b": "BOOLEAN", "n": "BIGINT", "w": "DECIMAL(38,0)", "h": "HUGEINT"}
+    rows: list[tuple[Any, ...]] = [
+        ("a'\n\u2028é", True, 2**63 - 1, BIG, 2**127 - 1),
+        (None, None, None, None, None),
+        ("", False, -(2**63), -BIG, -(2**127 - 1)),
+    ]
+    table = space.table("t", schema, list(zip(*rows, strict=True)))
+    assert space.rows(f"SELECT * FROM {table}") == rows
+    assert len(table) == 3
+
+
+@pytest.mark.parametrize("columns", [(), ([],)])
+def test_no_rows_make_an_empty_table_of_the_same_types(
+    space: Workspace, columns: tuple[list[Any], ...]
+) -> None:
+    """Nothing to say is still a typed table."""
+    table = space.table("empty", {"n": "BIGINT"}, columns)
+    assert (len(table), table.rows()) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["SELECT 1::DOUBLE AS n", "SELECT sum(n) AS n FROM range(3) AS r(n)", "SELECT 1.0 AS n"],
+    ids=["double", "hugeint", "decimal"],
+)
+def test_a_query_of_another_type_is_refused_at_the_door(space: Workspace, sql: str) -> None:
+    """SQL turns integers into DOUBLE, HUGEINT or DECIMAL silently; the door does not."""
+    with pytest.raises(AssertionError):
+        space.select("n", {"n": "BIGINT"}, sql)
+
+
+@pytest.mark.parametrize("schema", [{"m": "BIGINT"}, {"n": "BIGINT", "m": "BIGINT"}])
+def test_a_query_of_other_columns_is_refused(space: Workspace, schema: dict[str, str]) -> None:
+    """Names and their number are part of the type."""
+    with pytest.raises(AssertionError):
+        space.select("n", schema, "SELECT 1::BIGINT AS n")
+
+
+@pytest.mark.parametrize("value", [1.5, 2.0, Decimal("1.5")])
+def test_a_number_that_is_no_integer_is_not_rounded_in(space: Workspace, value: Any) -> None:
+    """The engine would cast 1.5 to 2; a column refuses floats and decimals whole."""
+    with pytest.raises(AssertionError, match="not an exact integer"):
+        space.table("n", {"n": "BIGINT"}, [[1, value]])
+
+
+def test_columns_of_different_number_are_refused(space: Workspace) -> None:
+    """One sequence per column of the schema."""
+    with pytest.raises(AssertionError):
+        space.table("n", {"n": "BIGINT", "m": "BIGINT"}, [[1]])
+
+
+def test_keys_that_occur_twice_are_found(space: Workspace) -> None:
+    """A join on those would multiply rows; missing values count as equal."""
+    table = space.table(
+        "keys",
+        {"a": "VARCHAR", "b": "VARCHAR"},
+        [["x", "x", "y", None, None], ["1", "1", "1", "2", "2"]],
+    )
+    assert table.duplicates(("a", "b")) == [("x", "1"), (None, "2")]
+    assert Table(space, table.name, table.schema).duplicates(("b",)) == [("1",), ("2",)]
+
+
+def test_rows_have_a_total_order(space: Workspace) -> None:
+    """Every column sorts, by bytes and not by locale."""
+    table = space.table("o", {"t": "VARCHAR"}, [["b", "B", "é", "a", "_"]])
+    assert [row[0] for row in table.rows()] == ["B", "_", "a", "b", "é"]
+
+
+def test_overflow_is_loud(space: Workspace) -> None:
+    """The engine raises where others wrap around."""
+    import duckdb
+
+    with pytest.raises(duckdb.OutOfRangeException):
+        space.rows("SELECT 9223372036854775807::BIGINT + 1::BIGINT")
+
+
+def test_one_is_exactly_one(space: Workspace) -> None:
+    """A query for one row fails on none and on two."""
+    assert space.one("SELECT 1, 2") == (1, 2)
+    for sql in ("SELECT 1 WHERE false", "SELECT unnest([1, 2])"):
+        with pytest.raises(ValueError, match="unpack"):
+            space.one(sql)
+
+
+def test_a_literal_cannot_end_its_quotes(space: Workspace) -> None:
+    """Quotes inside are doubled."""
+    text = "it's; DROP TABLE x; --"
+    assert space.one(f"SELECT {literal(text)}") == (text,)
+    space.run("SELECT 1")
