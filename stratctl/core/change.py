@@ -19,6 +19,7 @@ CHANGE_ROWS = {
     "trader_updated_at": "VARCHAR",
     "flow_in_minor": "BIGINT",
     "flow_out_minor": "BIGINT",
+    "exited": "BOOLEAN",
     "leaving": "BOOLEAN",
     "forfeited_in_minor": "BIGINT",
     "forfeited_out_minor": "BIGINT",
@@ -33,7 +34,7 @@ CHANGE_ROWS = {
 }
 """One row per desired participant that differs from live in anything.
 
-``flow_in_minor`` / ``flow_out_minor``: declared minus counted, never negative. ``leaving``: a
+``flow_in_minor`` / ``flow_out_minor``: declared minus counted, never negative. ``exited``: as declared; ``leaving``: its
 liquidation is outstanding; then the forfeits are the flows that will never move. ``flag`` is the
 auto_rebalance flag to have. ``retarget`` says why the allocations may need work: ``changed`` (the
 declared target is another than the last one satisfied), ``epoch`` (one more was asked for),

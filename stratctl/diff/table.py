@@ -128,6 +128,7 @@ def participant_changes(
             trader_id, trader_updated_at,
             CASE WHEN exited THEN 0 ELSE more_in_minor END AS flow_in_minor,
             CASE WHEN exited THEN 0 ELSE more_out_minor END AS flow_out_minor,
+            exited,
             leaving,
             CASE WHEN exited THEN more_in_minor ELSE 0 END AS forfeited_in_minor,
             CASE WHEN exited THEN more_out_minor ELSE 0 END AS forfeited_out_minor,

@@ -45,10 +45,13 @@ def _certificate(strategy: str, verb: Verb, calls: Sequence[Call], per_call: int
         because = "one request per Trader"
     else:
         least = sum(-(-rows // per_call) for rows in rows_by_vector.values())
-        vectors = len(rows_by_vector)
-        because = (
-            f"{vectors} vector{'' if vectors == 1 else 's'},"
-            f" {sum(rows_by_vector.values())} participants, at most {per_call} a call"
-        )
+        people = _counted(sum(rows_by_vector.values()), "participant")
+        because = f"{people}, at most {per_call} a call"
+        if verb is not Verb.LIQUIDATE:
+            because = f"{_counted(len(rows_by_vector), 'vector')}, {because}"
     requests = sum(call.requests for call in calls)
     return Certificate(strategy, verb, calls=requests, least=least, because=because)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -38,8 +38,8 @@ _JUDGED_ROWS = {
     **{column: kind for column, kind in SENT_ROWS.items() if column not in ("reason", "moved_e8")},
     "minor_e8": "HUGEINT",
     "short_asset": "VARCHAR",
-    "flow_least_minor": "BIGINT",
-    "account_least_minor": "BIGINT",
+    "flow_least": "VARCHAR",
+    "account_least": "VARCHAR",
     "stopped_detail": "VARCHAR",
     "held_back": "VARCHAR",
 }
@@ -59,6 +59,7 @@ class Flows:
 _FLOWS = """
 WITH wanted AS (
     SELECT changes.*, targets.flow_least_minor, targets.account_least_minor, targets.minor_e8,
+        targets.flow_least, targets.account_least,
         targets.target_text,
         CASE
             WHEN leaving THEN 'liquidate'
@@ -101,7 +102,7 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
     CASE WHEN verb = 'enroll' THEN flag END AS auto_rebalance,
     trader_id, trader_updated_at, cohort, file, line,
     worth.value_e8::DECIMAL(38,0) AS value_e8,
-    minor_e8, short.asset AS short_asset, flow_least_minor, account_least_minor,
+    minor_e8, short.asset AS short_asset, flow_least, account_least,
     stopped_detail,
     CASE
         WHEN stopped IS NOT NULL THEN stopped
@@ -169,10 +170,9 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
                 WHEN 'no_trader' THEN 'there is nothing to sell: not enrolled'
                 WHEN 'membership_not_managed' THEN 'the cohort does not manage membership'
                 WHEN 'below_account_minimum' THEN
-                    'an enrolment needs at least ' || account_least_minor || ' minor units'
+                    'an enrolment needs at least ' || account_least
                 WHEN 'below_leg_minimum' THEN
-                    'its smallest leg needs a flow of at least ' || flow_least_minor
-                    || ' minor units'
+                    'its smallest leg needs a flow of at least ' || flow_least
                 WHEN 'partial_sell_infeasible' THEN
                     'at target weights it would sell more ' || short_asset || ' than is held'
                 ELSE coalesce(stopped_detail, '')

@@ -83,7 +83,8 @@ def ordered_calls(
         UNION ALL
         SELECT 0, '', strategy, 'flags', participant_code, target,
             NULL, flag, trader_id, trader_updated_at,
-            CASE WHEN flag THEN 'auto_rebalance is declared true'
+            CASE WHEN exited THEN 'status is exited'
+                 WHEN flag THEN 'auto_rebalance is declared true'
                  ELSE 'auto_rebalance is declared false' END,
             cohort, file, line, 0
         FROM {changes.rows} WHERE flag_differs AND stopped IS NULL

@@ -17,6 +17,7 @@ from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.money import (
     PRICE_DIGITS,
     WEIGHT_ONE_E18,
+    format_amount,
     format_ratio,
     format_units,
     minor_digits,
@@ -63,9 +64,12 @@ TARGET_ROWS = {
     "portfolio_e18": "HUGEINT",
     "flow_least_minor": "BIGINT",
     "account_least_minor": "BIGINT",
+    "flow_least": "VARCHAR",
+    "account_least": "VARCHAR",
     "minor_e8": "HUGEINT",
 }
-"""Per target: ``flow_least_minor`` is the smallest flow whose every leg reaches its minimum;
+"""Per target: ``flow_least_minor`` is the smallest flow whose every leg reaches its minimum, and
+``flow_least`` is its text;
 ``minor_e8`` turns minor units into 10⁻⁸ of the currency."""
 
 PRICE_ROWS = {"strategy": "VARCHAR", "asset": "VARCHAR", "price_e8": "HUGEINT"}
@@ -163,18 +167,22 @@ def _asset_terms(
 
 def _target_row(
     strategy: DesiredStrategy, target: Target, policy: Policy
-) -> tuple[str, str, int, int, int, int, int]:
+) -> tuple[str, str, int, int, int, int, str, str, int]:
     minor_e8 = 10 ** (PRICE_DIGITS - minor_digits(strategy.quoted_currency))
     least_e8 = max(
         Fraction(policy.leg_minimum_e8(asset) * WEIGHT_ONE_E18, weight)
         for asset, weight in target.vector.weights_e18
     )
+    flow_least_minor = ceil(least_e8 / minor_e8)
+    account_least_minor = ceil(Fraction(policy.minimum_account_e8, minor_e8))
     return (
         target.vector.text,
         target.rebalance_vector.text,
         strategy.rebalance_epoch,
         int(strategy.drift.portfolio * WEIGHT_ONE_E18),
-        ceil(least_e8 / minor_e8),
-        ceil(Fraction(policy.minimum_account_e8, minor_e8)),
+        flow_least_minor,
+        account_least_minor,
+        format_amount(flow_least_minor, strategy.quoted_currency),
+        format_amount(account_least_minor, strategy.quoted_currency),
         minor_e8,
     )
