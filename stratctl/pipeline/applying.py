@@ -39,6 +39,9 @@ STRATEGIES_AT_ONCE = 4
 EXIT_VERBS = (Verb.LIQUIDATE, Verb.PARTIAL_SELL)
 """What may be sent while a halt lets exits through."""
 
+SELLING_VERBS = (*EXIT_VERBS, Verb.REBALANCE)
+"""What the provider sells at whatever the price is by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
@@ -111,7 +114,7 @@ class _Apply:
         fresh = make(given)
         if self._approved is None:
             _refuse_another_digest(fresh, self._expect_digest)
-        fitting = self._fit(fresh, history)
+        fitting = self._fit(fresh, history, recovered.open)
         plan = self._without_halted(fitting.plan, booked)
         self._conversation.approve(plan)
         self._refuse_aged_prices(plan)
@@ -155,12 +158,15 @@ class _Apply:
 
     # --- before the first request -------------------------------------------------------------
 
-    def _fit(self, fresh: Plan, history: PlanHistory) -> Fitting:
+    def _fit(
+        self, fresh: Plan, history: PlanHistory, unfinished: Sequence[Unfinished]
+    ) -> Fitting:
         if self._approved is None:
             return Fitting(fresh, (), ())
         refuse_moved_fences(self._approved, fresh, history.slots)
         fitting = fit(self._approved, fresh)
-        _refuse_moved_prices(self._approved, fitting.plan, self._session)
+        if _sells(fitting.plan) or any(one.intent.verb in SELLING_VERBS for one in unfinished):
+            _refuse_moved_prices(self._approved, fitting.plan, self._session)
         return fitting
 
     def _refuse_aged_prices(self, plan: Plan) -> None:
@@ -175,9 +181,8 @@ class _Apply:
             )
 
     def _without_halted(self, plan: Plan, booked: Booked) -> Plan:
-        if booked.halted != "exits_only":
-            return plan
-        return replace(plan, calls=tuple(c for c in plan.calls if c.verb in EXIT_VERBS))
+        calls = tuple(call for call in plan.calls if _may_be_sent(call.verb, booked))
+        return replace(plan, calls=calls)
 
     def _resumed(self, unfinished: Sequence[Unfinished], given: PlanInput) -> dict[str, Unfinished]:
         """Open calls that are still wanted, by Strategy; the others are given up after the
@@ -185,7 +190,8 @@ class _Apply:
         wanted = {
             one.intent.strategy: one
             for one in unfinished
-            if is_still_wanted(one, given, self._approved)
+            if _may_be_sent(one.intent.verb, given.booked)
+            and is_still_wanted(one, given, self._approved)
         }
         unwanted = [one for one in unfinished if one not in wanted.values()]
         if unwanted:
@@ -299,6 +305,11 @@ class _Apply:
         )
 
 
+def _may_be_sent(verb: Verb, booked: Booked) -> bool:
+    """A halt that lets exits through holds back everything else, also what a crash left open."""
+    return booked.halted != "exits_only" or verb in EXIT_VERBS
+
+
 def _tallies(plan: Plan, results: Sequence[StrategyResult]) -> tuple[Tally, ...]:
     """Per Strategy and verb: Operations from their outcomes, the rest from calls that are done."""
     currencies = {call.strategy: call.currency for call in plan.calls}
@@ -378,7 +389,7 @@ def _refuse_another_digest(plan: Plan, expected: str | None) -> None:
 
 def _sells(plan: Plan) -> bool:
     """Whether any call sells, and so depends on the price that the provider will find."""
-    return any(call.verb in (*EXIT_VERBS, Verb.REBALANCE) for call in plan.calls)
+    return any(call.verb in SELLING_VERBS for call in plan.calls)
 
 
 def _refuse_moved_prices(approved: Plan, plan: Plan, session: Session) -> None:
@@ -386,8 +397,6 @@ def _refuse_moved_prices(approved: Plan, plan: Plan, session: Session) -> None:
 
     Buys of a fixed amount of money go ahead: their amount is what was approved.
     """
-    if not _sells(plan):
-        return
     limit = session.configuration.policy.price_max_move
     now = {(asset, currency): text for asset, currency, text in plan.prices}
     for asset, currency, text in approved.prices:

@@ -114,8 +114,8 @@ def _work(call: Call, rows: Sequence[IntentRow], traders: Sequence[TraderRef]) -
 def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | None) -> bool:
     """Whether a call that may or may not have been sent would be planned again, just like that.
 
-    The question is asked of a world in which it was never sent; a call that is too old to be
-    covered by any approval is not wanted.
+    The question is asked of a world in which it was never sent, and has used up nothing. A call
+    that guards would stop now, or that is too old to be covered by any approval, is not wanted.
     """
     intent = unfinished.intent
     now = datetime.fromisoformat(given.live.as_of).timestamp()
@@ -123,7 +123,10 @@ def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | N
         return False
     if approved is not None and not _covers(approved, intent):
         return False
-    return _covers(make(replace(given, live=_as_if_never_sent(given.live, intent))), intent)
+    own = given.reusable_acknowledgements.union(intent.acknowledgements)
+    live = _as_if_never_sent(given.live, intent)
+    plan = make(replace(given, live=live, reusable_acknowledgements=own))
+    return not plan.stopped and _covers(plan, intent)
 
 
 def _covers(plan: Plan, intent: Intent) -> bool:

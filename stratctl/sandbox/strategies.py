@@ -52,11 +52,13 @@ def create_strategy(call: Call) -> Response:
     if known is not None:
         return _one(call, _replay_status(call, 201), _strategy_json(_row(call, _STRATEGY, known)))
     seq = store.next_seq("strategy")
+    # A forgotten request id makes another Strategy.
+    made = store.value("SELECT count(*) FROM strategy WHERE request_id = ?", (request_id,))
     store.write(
         "INSERT INTO strategy VALUES (?, ?, ?, ?, ?, ?, ?)",
         (
             seq,
-            derive(call.world.seed, "strategy", request_id),
+            derive(call.world.seed, "strategy", f"{request_id}/{made}" if made else request_id),
             request_id,
             currency,
             metadata,

@@ -12,6 +12,7 @@ is sent, announced and durable, until a file appears: a machine that was paused 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -52,6 +53,9 @@ def _start(order: dict[str, Any]) -> dict[str, Any]:
         os.setsid()
         _child(order)
     finally:
+        if sys.exc_info()[0]:
+            traceback.print_exc()
+            sys.stderr.flush()
         os._exit(0)
 
 
@@ -77,8 +81,6 @@ def _child(order: dict[str, Any]) -> None:
             said = _apply(order)
         except StratctlError as error:
             said = {"error": type(error).__name__, "code": error.exit_code, "text": str(error)}
-        except BaseException:
-            said = {"error": "crash", "code": -1, "text": traceback.format_exc()}
     result.write_text(json.dumps(said), encoding="utf-8")
 
 
@@ -155,7 +157,7 @@ def _own_ids_from(first: int) -> Callable[[str, str, int], str]:
 @contextlib.contextmanager
 def _unlocked() -> Iterator[None]:
     """A machine on which the journal's lock does not work."""
-    with _replaced(store.fcntl, "flock", lambda number, operation: None):
+    with _replaced(fcntl, "flock", lambda number, operation: None):
         yield
 
 

@@ -307,7 +307,7 @@ def test_the_lost_journal_moves_no_money_in(project: Project, warm: Machines) ->
 
 @pytest.mark.parametrize("step", [9, 10])
 def test_the_journal_lost_in_the_middle(project: Project, warm: Machines, step: int) -> None:
-    """Killed around a request, and the journal gone with the machine: everybody is enrolled once."""
+    """Killed around a request, its journal gone with the machine: each is enrolled once."""
     codes = begin(project)
     assert warm.apply(project, kill=["after", step]).killed
     shutil.rmtree(project.root / ".stratctl")

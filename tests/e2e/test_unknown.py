@@ -4,12 +4,11 @@ from decimal import Decimal
 
 import pytest
 
-from stratctl.apply import calls
+from stratctl.apply.words import Pace
 from stratctl.core import state
 from stratctl.core.event import Outcome
-from tests.e2e.machines import eventually
-from tests.e2e.test_once import begin, began, converge, rise
-from tests.e2e.machines import Machines
+from tests.e2e.machines import Machines, eventually
+from tests.e2e.test_once import began, begin, converge, rise
 from tests.e2e.world import Project, Sandbox, blocked_of, rows_of, verbs
 
 
@@ -35,7 +34,7 @@ def test_an_unknown_status_never_ends(
 ) -> None:
     """A status that is in no list is shown, never taken for an end, and exits 6."""
     codes = begin(project)
-    monkeypatch.setattr(calls.Pace, "__init__", _impatient(calls.Pace.__init__))
+    monkeypatch.setattr(Pace, "__init__", _impatient(Pace.__init__))
     settling_ms = "60000" if position == "settling" else "0"
     with project.sandbox.switched(unknown_operation_status=position, settling_ms=settling_ms):
         report = project.apply()
@@ -55,7 +54,7 @@ def test_an_unknown_status_never_ends(
 def test_unknown_executions_never_end(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """An Execution whose status is in no list leaves its call open: exit 6, nothing booked."""
     codes = begin(project)
-    monkeypatch.setattr(calls.Pace, "__init__", _impatient(calls.Pace.__init__))
+    monkeypatch.setattr(Pace, "__init__", _impatient(Pace.__init__))
     with project.sandbox.switched(unknown_execution_status="on"):
         report = project.apply()
         assert report.exit_code == 6
@@ -77,7 +76,7 @@ def assert_open(project: Project, codes: list[str]) -> None:
 
 
 def _impatient(init: object) -> object:
-    def patience(pace: calls.Pace, **said: object) -> None:
+    def patience(pace: Pace, **said: object) -> None:
         init(
             pace,
             **{"poll_seconds": 1, "poll_step": 0.1, "poll_max": 0.2, "execution_reads": 2, **said},

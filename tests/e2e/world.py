@@ -184,7 +184,9 @@ class Sandbox:
             if not token:
                 return found
 
-    def _signed(self, method: str, target: str, body: bytes = b"") -> httpx.Response:
+    def _signed(
+        self, method: str, target: str, body: bytes = b"", *, request_id: str = ""
+    ) -> httpx.Response:
         role = "READ" if method == "GET" else "WRITE"
         timestamp = str(int(time.time()))
         message = f"{timestamp}{method}{target}".encode() + (body if method != "GET" else b"{}")
@@ -197,7 +199,7 @@ class Sandbox:
             "Content-Type": "application/json",
         }
         if method != "GET":
-            headers["X-REQUEST-ID"] = str(uuid.uuid4())
+            headers["X-REQUEST-ID"] = request_id or str(uuid.uuid4())
         return self._http.request(method, target, content=body, headers=headers)
 
 

@@ -1,0 +1,187 @@
+"""Secrets appear nowhere: not in output, plan, journal, snapshot, error or traceback."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from stratctl import pipeline
+from stratctl.live import transport
+from tests.e2e.world import ROOT, Project, Sandbox, silent
+
+
+class Ears:
+    """Hears everything that is written, and knows every form of every secret."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.heard: list[tuple[str, bytes]] = []
+        self.forms = {
+            form: name
+            for name, value in project.environ.items()
+            if name.startswith("STRATCTL_")
+            for form in _forms(value)
+        }
+        assert len(self.forms) > 30
+
+    def listen(self, *words: str, environ: dict[str, str] | None = None) -> int:
+        """Run the command line and hear both of its streams."""
+        done = subprocess.run(
+            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "stratctl", *words],
+            cwd=self.project.root,
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(ROOT),
+                **self.project.environ,
+                **(environ or {}),
+            },
+            capture_output=True,
+            check=False,
+        )
+        self.heard.append((" ".join(words), done.stdout + done.stderr))
+        assert b"Traceback" not in done.stderr, done.stderr.decode()
+        return done.returncode
+
+    def collect(self, *folders: Path) -> None:
+        """Every file below these folders, and the members of those that are archives."""
+        for folder in folders:
+            for path in sorted(folder.rglob("*")):
+                if path.is_file():
+                    self.heard += _members(str(path), path.read_bytes())
+
+    def told(self) -> list[tuple[str, str]]:
+        """(where, which variable) of every secret that was heard."""
+        return [
+            (where, name)
+            for where, data in self.heard
+            for form, name in self.forms.items()
+            if form in data
+        ]
+
+
+def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+    yield name, data
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for member in archive.namelist():
+                yield f"{name}:{member}", archive.read(member)
+
+
+def _forms(value: str) -> set[bytes]:
+    """A secret as people and programs write it."""
+    raw = value.encode()
+    decoded = [raw]
+    if value.endswith("="):
+        decoded.append(base64.b64decode(value))
+    forms = {
+        quote(value, safe="").encode(),
+        json.dumps(value)[1:-1].encode(),
+        repr(value)[1:-1].encode(),
+    }
+    for data in decoded:
+        forms |= {data, data.hex().encode(), data.hex().upper().encode()}
+        forms |= {base64.b64encode(data), base64.urlsafe_b64encode(data)}
+        forms |= {base64.b64encode(data).rstrip(b"="), base64.urlsafe_b64encode(data).rstrip(b"=")}
+    return forms
+
+
+@pytest.fixture
+def ears(project: Project, sandbox: Sandbox) -> Ears:
+    """A project with something to do, and ears."""
+    codes = sandbox.participants(3)
+    project.strategy("core")
+    project.cohort("members", "core", dict.fromkeys(codes, "100.00"))
+    project.save()
+    return Ears(project)
+
+
+def test_when_all_goes_well(ears: Ears, tmp_path: Path) -> None:
+    """plan, show, apply, status and audit, in every format: no secret in what they write."""
+    assert ears.listen("-v", "plan", "--out", "plan.zip") == 0
+    assert ears.listen("--json", "plan") == 0
+    assert ears.listen("plan", "--format", "markdown") == 0
+    assert ears.listen("show", "plan.zip", "--format", "json") == 0
+    assert ears.listen("-v", "apply", "plan.zip", "--auto-approve") == 0
+    assert ears.listen("--json", "status") == 0
+    assert ears.listen("audit", "log") == 0
+    assert ears.listen("audit", "verify") == 0
+    path = tmp_path / "snapshot"
+    pipeline.snapshot(
+        ears.project.root,
+        environment=None,
+        environ=ears.project.environ,
+        path=path,
+        progress=silent,
+    )
+    ears.collect(ears.project.root, tmp_path)
+    assert any(name.endswith("journal.jsonl") for name, _ in ears.heard)
+    assert ears.told() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "method"),
+    [
+        ("401", "GET"),
+        ("403", "GET"),
+        ("1020", "GET"),
+        ("401", "POST"),
+        ("reset_after", "POST"),
+        ("html", "POST"),
+        ("1020", "POST"),
+    ],
+)
+def test_when_it_goes_wrong(ears: Ears, fault: str, method: str) -> None:
+    """Refused, interrupted or answered with nonsense: no secret in errors, journal or output."""
+    ears.project.sandbox.fault(fault, "/strategies", method=method, count=2)
+    ears.listen("-v", "apply", "--auto-approve")
+    ears.collect(ears.project.root)
+    assert ears.told() == []
+
+
+def test_when_the_credentials_are_wrong(ears: Ears) -> None:
+    """Credentials that cannot be used are named by their variable, never by their value."""
+    for name, value in (
+        ("STRATCTL_READ_SECRET", "this is not base64, and secret!"),
+        ("STRATCTL_READ_KEY", "a key with\nanother line"),
+        ("STRATCTL_READ_PASSPHRASE", "pass\x00phrase"),
+    ):
+        if "\x00" in value:
+            continue
+        assert ears.listen("plan", environ={name: value}) == 64
+        _, output = ears.heard[-1]
+        assert name.encode() in output
+        for part in value.split("\n"):
+            assert part.encode() not in output
+    assert ears.told() == []
+
+
+def test_when_nobody_is_there(ears: Ears) -> None:
+    """Without a provider the error says so, and nothing else."""
+    ears.project.environment["endpoint"] = "http://127.0.0.1:9"
+    ears.project.save()
+    assert ears.listen("validate") == 0
+    ears.collect(ears.project.root)
+    assert ears.told() == []
+
+
+def test_canary_a_talkative_error(ears: Ears, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an error shows the headers that were sent, the ears hear it: the law can fail."""
+    renamed = transport._our_name
+
+    def talkative(error: Exception) -> Exception:
+        return type(renamed(error))(f"sent with {ears.project.environ['STRATCTL_READ_PASSPHRASE']}")
+
+    monkeypatch.setattr(transport, "_our_name", talkative)
+    ears.project.sandbox.fault("reset_before", "/enroll")
+    ears.project.apply()
+    ears.collect(ears.project.root)
+    named = {name for _, name in ears.told()}
+    assert "STRATCTL_READ_PASSPHRASE" in named
