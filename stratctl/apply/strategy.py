@@ -102,7 +102,7 @@ class _StrategyRun:
         if self.stopped:
             return
         # Not "yield from": a receipt is sent in, and a tuple cannot take it.
-        for satisfied in self.work.satisfied:  # noqa: UP028
+        for satisfied in self.work.satisfied:  # noqa: UP028 — a tuple takes no receipt
             yield satisfied
         yield from self._forfeit(exiting=False, participants=None)
         if self.work.resume is not None:

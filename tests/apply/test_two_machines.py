@@ -101,8 +101,7 @@ def test_two_machines_without_locks_never_put_money_in_twice(
     deceptions: list[str],
     mode: str,
 ) -> None:
-    """However their steps interleave, with old and new configuration, no sum passes the highest
-    declared total, and no id carries two Operations."""
+    """However their steps interleave, no sum passes the highest declared total."""
     newer = {code: declared.get(code, 0) + rise.get(code, 0) for code in {*declared, *rise}}
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         provider = Provider(mode=mode)
@@ -126,8 +125,7 @@ def test_two_machines_without_locks_never_put_money_in_twice(
 def test_the_same_id_with_another_body_is_noticed(
     mode: str, same_rows: bool, tmp_path: Path
 ) -> None:
-    """Whatever the provider answers to a used id, the second machine books the first one's
-    figures, says so, and sends nothing more."""
+    """However a used id is answered, the first machine's figures are booked and it is said."""
     provider = Provider(mode=mode)
     first = Machine(provider, tmp_path / "one", {"CUST01": 10_000})
     rows = [IntentRow("CUST01" if same_rows else "CUST02", 55_500, True)]

@@ -139,8 +139,7 @@ def test_a_receipt_carries_the_digest_of_an_intent(tmp_path: Path) -> None:
 
 
 def test_an_id_never_carries_two_bodies(tmp_path: Path) -> None:
-    """The journal refuses to bind a used slot to another body, and what it refused left no
-    trace."""
+    """A used slot takes no other body, and what was refused leaves no trace."""
     other = intent(Verb.ENROLL, 1, [("CUST01", 900)])
     with opened(tmp_path) as journal:
         journal.append(FIRST)
