@@ -40,6 +40,8 @@ class Applied:
     """(strategy, participant_code, reason)"""
     interrupted: bool
     journal_head: str
+    participants: int = 0
+    """Distinct participants that a settled call of this apply was about."""
 
     @property
     def exit_code(self) -> int:
@@ -63,12 +65,15 @@ class StrategyStatus:
     unmanaged: int
     value_minor: int
     outside_band: int
+    """Managed Traders that drifted out of their bands."""
     drift_largest_e18: int
     """Largest portfolio drift (half the sum of absolute weight differences), 10⁻¹⁸ of 1."""
     in_flight: tuple[tuple[str, str, str], ...]
     """(operation id, type, status) of Operations that are not terminal."""
     parked: int
     problem: str
+    outside_opted_out: int = 0
+    """Those outside the band whose auto_rebalance is off and that no cohort overrides."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,3 +90,5 @@ class Configuration:
     policy: Policy
     desired: Desired
     acknowledgements: tuple[Acknowledgement, ...]
+    checked: tuple[str, ...] = ()
+    """The environments that were resolved to find every problem, ascending."""

@@ -302,7 +302,21 @@ class _Apply:
             ),
             interrupted=any(result.interrupted for result in results),
             journal_head=self._journal.head,
+            participants=len(_touched(plan, results)),
         )
+
+
+def _touched(plan: Plan, results: Sequence[StrategyResult]) -> set[str]:
+    """Everybody in an outcome of this apply, and everybody whose flag was set."""
+    done = {number for result in results for number in result.done}
+    flags = [call.number for call in plan.calls if call.verb is Verb.FLAGS and call.number in done]
+    flagged = plan.rows.workspace.rows(
+        f"SELECT participant_code FROM {plan.rows} WHERE list_contains($1::INTEGER[], call)",
+        [flags],
+    )
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    settled = {row.participant_code for outcome in outcomes for row in outcome.rows}
+    return settled | {code for (code,) in flagged}
 
 
 def _may_be_sent(verb: Verb, booked: Booked) -> bool:

@@ -44,7 +44,7 @@ def resolve_every_environment(root: Path) -> Configuration:
     workspace = Workspace()
     documents = read_project(root, None, workspace, every_environment=True)
     configurations = {name: resolve(documents, name, workspace) for name in documents.environments}
-    return configurations[documents.environment]
+    return replace(configurations[documents.environment], checked=documents.environments)
 
 
 def narrowed(

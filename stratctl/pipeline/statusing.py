@@ -32,7 +32,7 @@ def status_of(configuration: Configuration, live: Live, booked: Booked, *, entri
             _strategy_status(
                 change,
                 counts.get(change.desired.name, (0, 0, 0, 0)),
-                drifts.get(change.desired.name, (0, 0)),
+                drifts.get(change.desired.name, (0, 0, 0)),
                 values.get(change.desired.name, (0, ()))[0],
             )
             for change in changes.strategies
@@ -51,12 +51,12 @@ def status_of(configuration: Configuration, live: Live, booked: Booked, *, entri
 def _strategy_status(
     change: StrategyChange,
     counts: tuple[int, int, int, int],
-    drift: tuple[int, int],
+    drift: tuple[int, int, int],
     value_e8: int,
 ) -> StrategyStatus:
     desired, live = change.desired, change.live
     declared, traders, unmanaged, parked = counts
-    outside_band, drift_largest_e18 = drift
+    outside_band, opted_out, drift_largest_e18 = drift
     return StrategyStatus(
         name=desired.name,
         id=live.id if live else None,
@@ -74,6 +74,7 @@ def _strategy_status(
         ),
         parked=parked,
         problem=live.problem if live else "",
+        outside_opted_out=opted_out,
     )
 
 

@@ -269,8 +269,11 @@ def _satisfied(changes: Changes, judged: Table) -> Table:
     )
 
 
-def drift_by_strategy(changes: Changes, live: Live, terms: Terms) -> dict[str, tuple[int, int]]:
-    """Per Strategy: managed Traders outside their bands, and the largest portfolio drift (10⁻¹⁸).
+def drift_by_strategy(
+    changes: Changes, live: Live, terms: Terms
+) -> dict[str, tuple[int, int, int]]:
+    """Per Strategy: managed Traders outside their bands, how many of them opted out of being
+    rebalanced, and the largest portfolio drift (10⁻¹⁸).
 
     For people: everybody is measured, whatever triggers a rebalance of theirs.
     """
@@ -297,13 +300,19 @@ def drift_by_strategy(changes: Changes, live: Live, terms: Terms) -> dict[str, t
     parts = _parts(candidates, live, terms)
     judged = _judged(candidates, parts, terms)
     return {
-        strategy: (outside, largest or 0)
-        for strategy, outside, largest in space.rows(
+        strategy: (outside, opted_out, largest or 0)
+        for strategy, outside, opted_out, largest in space.rows(
             f"""
-            SELECT strategy, count(*) FILTER (verdict IN ('send', 'below_leg_minimum')),
+            SELECT strategy,
+                count(*) FILTER (verdict IN ('send', 'below_leg_minimum')),
+                count(*) FILTER (verdict IN ('send', 'below_leg_minimum')
+                    AND NOT live.auto_rebalance AND NOT managed.overrides_flag),
                 max(CASE WHEN whole_e8 > 0
                     THEN sizes_e8 * 500000000000000000 // whole_e8 END)::HUGEINT
-            FROM {judged} GROUP BY strategy ORDER BY ALL
+            FROM {judged}
+            JOIN {live.rows} AS live USING (strategy_id, participant_code)
+            JOIN {changes.managed} AS managed USING (strategy, participant_code)
+            GROUP BY strategy ORDER BY ALL
             """
         )
     }
