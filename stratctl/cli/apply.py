@@ -60,6 +60,7 @@ def apply(
       stratctl apply --ack liquidations=3 --reason "closing three test accounts"
     """
     from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
     from stratctl.view import json, report
 
     state.choose(chosen)
@@ -67,7 +68,7 @@ def apply(
     result = pipeline.apply(
         state.root(),
         environment=state.env,
-        environ=os.environ,
+        environ=Surroundings(os.environ),
         approved=approved,
         expect_digest=expect_digest,
         acknowledgements=acknowledgements(acks, reason, today()),

@@ -67,12 +67,13 @@ def plan(
       stratctl plan --ack liquidations=3 --reason "closing three test accounts"
     """
     from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
 
     state.choose(chosen)
     made = pipeline.plan(
         state.root(),
         environment=state.env,
-        environ=os.environ,
+        environ=Surroundings(os.environ),
         snapshot=snapshot,
         target=target,
         exclude=exclude,

@@ -27,13 +27,14 @@ def status(state: State, chosen: str | None) -> int:
       stratctl status --env prod --format json
     """
     from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
     from stratctl.view import json, report
 
     state.choose(chosen)
     found = pipeline.status(
         state.root(),
         environment=state.env,
-        environ=os.environ,
+        environ=Surroundings(os.environ),
         progress=state.console.progress,
     )
     if state.format == "json":
@@ -62,11 +63,12 @@ def snapshot(state: State, out: Path) -> int:
       stratctl plan --snapshot live.snapshot
     """
     from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
 
     pipeline.snapshot(
         state.root(),
         environment=state.env,
-        environ=os.environ,
+        environ=Surroundings(os.environ),
         path=out,
         progress=state.console.progress,
     )

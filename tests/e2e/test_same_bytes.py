@@ -11,6 +11,7 @@ import pytest
 
 from stratctl import pipeline
 from stratctl.pipeline import planning
+from stratctl.plan import make_plan
 from tests.e2e.world import ROOT, Project, Sandbox, silent
 
 PLAN = """
@@ -126,7 +127,6 @@ def test_canary_a_plan_with_chance_in_it(
     pictured: tuple[Project, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where calls are numbered in any order, two plans differ: the law can fail."""
-    make_plan = planning.make_plan
     flips = iter((False, True))
 
     def careless(*arguments: object) -> object:

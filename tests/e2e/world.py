@@ -32,6 +32,7 @@ from stratctl import pipeline
 from stratctl.core.event import Event
 from stratctl.core.plan import Acknowledgement, Plan
 from stratctl.core.report import Applied, Status
+from stratctl.core.surroundings import Surroundings
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -358,7 +359,11 @@ class Project:
     def plan(self, *, root: Path | None = None, **more: Any) -> Plan:
         """Plan against live."""
         return pipeline.plan(
-            root or self.root, environment=None, environ=self.environ, progress=silent, **more
+            root or self.root,
+            environment=None,
+            environ=Surroundings(self.environ),
+            progress=silent,
+            **more,
         )
 
     def apply(
@@ -376,7 +381,7 @@ class Project:
         return pipeline.apply(
             root or self.root,
             environment=None,
-            environ=self.environ,
+            environ=Surroundings(self.environ),
             approved=approved,
             expect_digest=expect_digest,
             acknowledgements=acknowledgements,
@@ -388,7 +393,9 @@ class Project:
 
     def status(self) -> Status:
         """A summary of live."""
-        return pipeline.status(self.root, environment=None, environ=self.environ, progress=silent)
+        return pipeline.status(
+            self.root, environment=None, environ=Surroundings(self.environ), progress=silent
+        )
 
     def settle(self) -> Applied:
         """Apply, and hold it to having done everything."""
