@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -53,9 +54,21 @@ MANAGES = (
 CODES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
 
 
+@lru_cache(maxsize=None, typed=True)
 def often(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
     """The usual value three times out of four."""
     return st.sampled_from((usual,) * (3 * len(others)) + others)
+
+
+@lru_cache(maxsize=None, typed=True)
+def among(*values: Any) -> st.SearchStrategy[Any]:
+    """One of the values; made once, because making a strategy takes longer than drawing."""
+    return st.sampled_from(values)
+
+
+ANY_MIX = st.sampled_from(MIXES)
+ANY_MANAGED = st.sampled_from(MANAGES)
+YES_OR_NO = st.booleans()
 
 
 @st.composite
@@ -72,18 +85,18 @@ def declared_strategies(draw: st.DrawFn, name: str) -> DesiredStrategy:
     count = draw(often(1, 2))
     claim = LiveCohort(
         cohort="app",
-        target=draw(st.integers(0, count - 1)),
-        flag=draw(st.sampled_from((None, True, False))),
+        target=draw(among(*range(count))),
+        flag=draw(among(None, True, False)),
         allocations=True,
-        flags=draw(st.booleans()),
+        flags=draw(YES_OR_NO),
         held=draw(often(False, True)),
-        overrides_flag=draw(st.booleans()),
+        overrides_flag=draw(YES_OR_NO),
         span=Span("strategies/app.yaml", 1, 1),
     )
     return strategy(
         name,
         targets=tuple(draw(targets()) for _ in range(count)),
-        rebalance_on=draw(st.sampled_from(("change", "drift", "drift", "never"))),
+        rebalance_on=draw(among("change", "drift", "drift", "never")),
         rebalance_epoch=draw(often(0, 1)),
         hold=draw(often(False, False, False, True)),
         live_cohort=draw(often(None, claim)),
@@ -95,18 +108,18 @@ def people(
     draw: st.DrawFn, code: str, name: str, count: int
 ) -> tuple[Declared | None, Holder | None]:
     """One participant of one Strategy: declared, live, both or neither."""
-    counted_in = draw(st.sampled_from(("1000", "0", "2000.5")))
+    counted_in = draw(among("1000", "0", "2000.5"))
     counted_out = draw(often("0", "100"))
     more_in = draw(often("0", "0.01", "10", "30", "500", "1234.56"))
     more_out = draw(often("0", "10", "100", "450"))
-    person = draw(st.sampled_from(("both", "both", "both", "named", "live")))
+    person = draw(among("both", "both", "both", "named", "live"))
     trader = draw(often(True, False))
     holder = Holder(
         code,
-        holdings_worth(PRICES, **draw(st.sampled_from(MIXES))) if trader else {},
+        holdings_worth(PRICES, **draw(ANY_MIX)) if trader else {},
         contributed=counted_in,
         withdrawn=counted_out,
-        target=draw(st.sampled_from((None, *(v.text for v in VECTORS[:3])))),
+        target=draw(among(None, *(v.text for v in VECTORS[:3]))),
         flag=draw(often(True, False)),
         trader=trader,
         exited=draw(often(False, True)),
@@ -126,10 +139,10 @@ def people(
         exited=draw(often(False, True)),
         flag=draw(often(True, False)),
         overrides_flag=draw(often(False, True)),
-        target=draw(st.integers(0, count - 1)),
+        target=draw(among(*range(count))),
         strategy=name,
         held=draw(often(False, False, False, True)),
-        manages=draw(st.sampled_from(MANAGES)),
+        manages=draw(ANY_MANAGED),
     )
     return (
         None if person == "live" else declared,
@@ -140,7 +153,7 @@ def people(
 @st.composite
 def worlds(draw: st.DrawFn) -> World:
     """At most eight participants, four assets and two Strategies, in every kind of state."""
-    names = draw(st.sampled_from((("blue",), ("blue",), ("blue", "red"))))
+    names = draw(among(("blue",), ("blue",), ("blue", "red")))
     strategies = [draw(declared_strategies(name)) for name in names]
     absent = draw(often((), names[-1:]))
     declared, holders = [], []
@@ -155,7 +168,7 @@ def worlds(draw: st.DrawFn) -> World:
         strategies=strategies,
         absent=absent,
         prices={a: p for a, p in PRICES.items() if a != draw(often("", "", "SOL", "XRP"))},
-        per_call=draw(st.sampled_from((1, 2, 1000))),
+        per_call=draw(among(1, 2, 1000)),
         minimum_leg=draw(often("5", "0")),
     )
 
@@ -179,7 +192,7 @@ def quiet_worlds(draw: st.DrawFn) -> World:
         holders=[*grown_holders, *paid_holders, *(holder for holder in left if holder)],
         strategies=[grown, paid, replace(silent, live_cohort=None)],
         prices=dict(PRICES),
-        per_call=draw(st.sampled_from((2, 1000))),
+        per_call=draw(among(2, 1000)),
         guards={**OPEN_GUARDS, "removals": 0, "removals_share": 0},
     )
 
@@ -190,7 +203,7 @@ def _growing(draw: st.DrawFn) -> tuple[list[Declared], list[Holder], DesiredStra
     chosen = draw(st.sampled_from(VECTORS[:3]))
     codes = [f"G{code}" for code in CODES[: draw(st.integers(1, 5))]]
     new = draw(st.lists(st.sampled_from(codes), min_size=1, unique=True))
-    amounts = {code: draw(st.sampled_from(("25", "1000", "33.34", "7000.01"))) for code in codes}
+    amounts = {code: draw(among("25", "1000", "33.34", "7000.01")) for code in codes}
     inside = {VECTORS[0]: (MIXES[0], MIXES[6]), VECTORS[1]: (MIXES[1],), VECTORS[2]: (MIXES[4],)}
     return (
         [Declared(code, amounts[code], strategy=GROWING) for code in codes],
@@ -208,7 +221,7 @@ def _growing(draw: st.DrawFn) -> tuple[list[Declared], list[Holder], DesiredStra
         strategy(
             GROWING,
             targets=(Target(chosen, ()),),
-            rebalance_on=draw(st.sampled_from(("change", "drift"))),
+            rebalance_on=draw(among("change", "drift")),
         ),
     )
 

@@ -64,11 +64,8 @@ class Bench:
 
     def answer(self, world: World) -> Planned | Refused:
         """Plan a world, or say why there is no plan."""
-        self.plans += 1
-        if self.plans % PLANS_PER_WORKSPACE == 0:
-            self.workspace = self._fresh()
         try:
-            plan = world.plan(self.workspace)
+            plan = world.plan(self.space())
         except InputError as error:
             return Refused(error)
         lines = tuple(plan.binding_lines())
@@ -77,6 +74,13 @@ class Bench:
             for name in ("rows", "blocked", "satisfied", "forfeits")
         }
         return Planned(replace(plan, **kept), lines, plan.digest)
+
+    def space(self) -> Workspace:
+        """A workspace for one more plan."""
+        self.plans += 1
+        if self.plans % PLANS_PER_WORKSPACE == 0:
+            self.workspace = self._fresh()
+        return self.workspace
 
     def _fresh(self) -> Workspace:
         workspace = Workspace(threads=self.threads)

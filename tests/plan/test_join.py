@@ -5,19 +5,20 @@ from __future__ import annotations
 import polars as pl
 
 from stratctl.core.errors import InputError
-from stratctl.core.tables import Workspace
+from stratctl.core.tables import Table
 from stratctl.diff import diff
 from tests.plan.generate import worlds
-from tests.plan.planned import law
+from tests.plan.planned import Bench, law
 from tests.worlds import World
 
-_space = Workspace(threads=1)
+_bench = Bench()
 
 
 @law(worlds())
 def test_polars_joins_the_same_flows(world: World) -> None:
     """Outstanding flows and exits per participant agree with a left join in Polars."""
-    configuration, live = world.configuration(_space), world.live(_space)
+    space = _bench.space()
+    configuration, live = world.configuration(space), world.live(space)
     try:
         changes = diff(configuration.desired, live)
     except InputError:
@@ -47,7 +48,7 @@ def test_polars_joins_the_same_flows(world: World) -> None:
     ).rows()
     found = {
         (strategy, code): (flow_in + lost_in, flow_out + lost_out, leaving)
-        for strategy, code, flow_in, flow_out, leaving, lost_in, lost_out in _space.rows(
+        for strategy, code, flow_in, flow_out, leaving, lost_in, lost_out in space.rows(
             "SELECT strategy, participant_code, flow_in_minor, flow_out_minor, leaving,"
             f" forfeited_in_minor, forfeited_out_minor FROM {changes.rows}"
         )
@@ -59,10 +60,7 @@ def test_polars_joins_the_same_flows(world: World) -> None:
     assert set(found) <= {(strategy, code) for strategy, code, *_ in expected}
 
 
-def _frame(table: object) -> pl.DataFrame:
-    from stratctl.core.tables import Table
-
-    assert isinstance(table, Table)
+def _frame(table: Table) -> pl.DataFrame:
     kinds = {"BIGINT": pl.Int64, "INTEGER": pl.Int32, "BOOLEAN": pl.Boolean, "VARCHAR": pl.String}
     schema = {column: kinds[kind] for column, kind in table.schema.items()}
     return pl.DataFrame(table.rows(), schema=schema, orient="row")
