@@ -83,8 +83,16 @@ def test_a_receipt_for_another_body_stops_everything(
     assert project.sandbox.mutations() == before
 
 
-@pytest.mark.parametrize("position", ["replay", "400", "409", "422"])
-@pytest.mark.parametrize("amounts", [("150.00", "180.00"), ("180.00", "150.00")])
+@pytest.mark.parametrize(
+    ("position", "amounts"),
+    [
+        ("replay", ("150.00", "180.00")),
+        ("replay", ("180.00", "150.00")),
+        ("400", ("180.00", "150.00")),
+        ("409", ("150.00", "180.00")),
+        ("422", ("180.00", "150.00")),
+    ],
+)
 def test_same_id_with_another_body_is_caught(
     project: Project, warm: Machines, position: str, amounts: tuple[str, str]
 ) -> None:

@@ -96,9 +96,9 @@ def test_a_guard_stops_and_is_widened_by_its_number(
     project.save()
     assert_stopped(project, rule)
     too_little = acknowledged(**{rule: "0" if number.isdigit() else "0.0001"})
-    assert_stopped(project, rule, acknowledgements=(too_little,))
+    assert project.plan(acknowledgements=(too_little,)).stopped
     another = acknowledged(**{"cash_in" if rule != "cash_in" else "liquidations": "1000000"})
-    assert_stopped(project, rule, acknowledgements=(another,))
+    assert project.plan(acknowledgements=(another,)).stopped
     report = project.apply(acknowledgements=(acknowledged(**{rule: number}),))
     assert report.exit_code == 0, report.problems
 

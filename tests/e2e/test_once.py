@@ -21,8 +21,8 @@ CHANGE_STEPS = 25
 """Journal appends of ``change``."""
 
 DURABLE = [("after", step) for step in range(1, CHANGE_STEPS + 1)]
-TORN = [("torn", step) for step in (1, 2, 3, 4, 5, 20, 24, 25)]
-"""A line of each kind, torn in its middle: run, intent, attempt, answer, outcome, flag, end."""
+TORN = [("torn", step) for step in (1, 2, 3, 4, 5, 25)]
+"""A line of each kind, torn in its middle: run, intent, attempt, answer, outcome, end."""
 
 
 def begin(project: Project) -> list[str]:
@@ -141,6 +141,8 @@ def test_no_step_is_missing(project: Project, warm: Machines) -> None:
         ("timeout_after", "partial_sell", "/partial-sell"),
         ("timeout_after", "liquidation", "/liquidate"),
         ("timeout_after", "rebalance", "/rebalance"),
+        ("late", "enrollment", "/enroll"),
+        ("late", "partial_sell", "/partial-sell"),
     ],
 )
 def test_killed_while_it_waits_for_an_answer(
@@ -150,13 +152,15 @@ def test_killed_while_it_waits_for_an_answer(
     codes = begin(project)
     project.settle()
     change(project, codes)
-    project.sandbox.fault(fault, path)
+    project.sandbox.fault(fault, path, **({"seconds": 20} if fault == "late" else {}))
     pid = warm.start(project)
     eventually(lambda: any(entry["fault"] == fault for entry in project.sandbox.log()[-20:]))
     assert warm.kill(pid).killed
     before = project.witness("core").types().count(kind)
     assert before == (2 if kind == "enrollment" else 0) + (fault == "timeout_after")
     assert warm.apply(project).code == 0
+    # A request that was late arrives now, and finds its place taken by its own twin.
+    project.sandbox.control("advance", {"seconds": 20})
     finish(project, warm)
     changed(project, codes)
 
@@ -173,8 +177,7 @@ def test_killed_before_a_strategy_was_known_to_be_created(project: Project, warm
     finish(project, warm)
 
 
-@pytest.mark.parametrize("first", [8, 9, 10])
-@pytest.mark.parametrize("again", [1, 2, 3])
+@pytest.mark.parametrize(("first", "again"), [(8, 1), (9, 1), (9, 2), (9, 3), (10, 2)])
 def test_killed_again_while_it_recovers(
     project: Project, warm: Machines, first: int, again: int
 ) -> None:
@@ -197,14 +200,10 @@ def test_killed_again_while_it_recovers(
         "reset_before",
         "reset_after",
         "500_before",
-        "500_after",
         "502_after",
         "503",
-        "504_before",
-        "408",
         "409",
         "malformed",
-        "html",
         "truncated",
     ],
 )
@@ -303,6 +302,20 @@ def test_the_lost_journal_moves_no_money_in(project: Project, warm: Machines) ->
         codes[2]: Decimal("100.00"),
     }
     finish(project, warm)
+
+
+def test_the_lost_journal_after_every_verb(project: Project, warm: Machines) -> None:
+    """With the journal gone after every verb, nothing of it is sent again."""
+    codes = begin(project)
+    project.settle()
+    change(project, codes)
+    project.settle()
+    changed(project, codes)
+    shutil.rmtree(project.root / ".stratctl")
+    before = project.sandbox.mutations()
+    assert warm.apply(project).code == 0
+    assert project.sandbox.mutations() == before
+    assert verbs(project.plan()) == []
 
 
 @pytest.mark.parametrize("step", [9, 10])

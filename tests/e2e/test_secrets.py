@@ -40,7 +40,7 @@ class Ears:
     def listen(self, *words: str, environ: dict[str, str] | None = None) -> int:
         """Run the command line and hear both of its streams."""
         done = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "ignore", "-m", "stratctl", *words],
+            [sys.executable, "-m", "stratctl", *words],
             cwd=self.project.root,
             env={
                 "PATH": os.environ["PATH"],

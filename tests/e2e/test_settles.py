@@ -226,6 +226,30 @@ def test_two_strategies_side_by_side(project: Project, sandbox: Sandbox) -> None
     project.assert_nothing_left()
 
 
+def test_many_strategies_at_once(project: Project, sandbox: Sandbox) -> None:
+    """Strategies that are carried out side by side, each with its own barrier, do not mix."""
+    codes = sandbox.participants(10)
+    shorts = [f"s{number}" for number in range(5)]
+    for number, short in enumerate(shorts):
+        project.strategy(short)
+        project.cohort(f"c{number}", short, dict.fromkeys(codes, f"{100 + number}.00"))
+    project.save()
+    project.settle()
+    for number, short in enumerate(shorts):
+        project.strategy(short, {"BTC": "0.6", "ETH": "0.4"}, exits=["SOL"])
+        project.line(f"c{number}", codes[number])["contributed"] = "200.00"
+        project.line(f"c{number}", codes[number + 5])["withdrawn"] = "40.00"
+    project.save()
+    project.settle()
+    for number, short in enumerate(shorts):
+        found = project.witness(short)
+        assert found.types() == ["enrollment", "partial_sell", "top_up", "rebalance"]
+        assert all(found.moved[code].settled["rebalance"] == 1 for code in codes)
+        assert found.moved[codes[number]].bought == Decimal("200.00")
+        assert found.moved[codes[9 - number]].bought == Decimal(f"{100 + number}.00")
+    project.assert_nothing_left()
+
+
 def test_targets_a_b_a(enrolled: tuple[Project, list[str]]) -> None:
     """Targets A, B and A again are three Operations with three request ids."""
     project, codes = enrolled
