@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from stratctl.cli.state import State
 if TYPE_CHECKING:
     from stratctl.core.event import Event
     from stratctl.core.plan import Plan
+    from stratctl.view.story import Story
 
 
 @click.command(cls=Command)
@@ -62,9 +65,11 @@ def apply(
     from stratctl import pipeline
     from stratctl.core.surroundings import Surroundings
     from stratctl.view import json, report
+    from stratctl.view.story import Story
 
     state.choose(chosen)
     approved = pipeline.read_plan(file) if file else None
+    watcher = _Watcher(state, Story(verbose=bool(state.verbose)))
     result = pipeline.apply(
         state.root(),
         environment=state.env,
@@ -76,29 +81,39 @@ def apply(
             state, by_file=approved is not None, auto=auto_approve, digest=expect_digest
         ),
         progress=state.console.progress,
-        watch=_Watcher(state),
+        watch=watcher,
         stopping=state.stopping,
     )
+    watcher.end()
     code = state.exit_code(result.exit_code)
+    console = state.console
     if state.format == "json":
-        state.console.result(json.applied(result, code))
+        console.result(json.applied(result, code))
     else:
-        state.console.result(report.applied(result, color=state.console.colors_results))
+        shown = report.applied(result, color=console.colors_results, width=console.width)
+        console.result(shown)
     return code
 
 
 @dataclass(frozen=True)
 class _Watcher:
-    """Says each event that is worth a line, as it happens."""
+    """Says each event that is worth a line, as it happens; Strategies run side by side."""
 
     state: State
+    story: Story
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, event: Event) -> None:
-        from stratctl.view.report import event_line
+        with self.lock:
+            self._say(self.story.tell(event, time.monotonic()))
 
-        line = event_line(event)
-        if line:
-            self.state.console.note(f"{line}\n")
+    def end(self) -> None:
+        """Nothing more happens."""
+        self._say(self.story.end())
+
+    def _say(self, lines: list[str]) -> None:
+        if lines:
+            self.state.console.note("".join(f"{line}\n" for line in lines))
 
 
 @dataclass(frozen=True)
@@ -130,15 +145,20 @@ class _Approval:
 
     def _show(self, made: Plan) -> None:
         """The plan is part of the result, except where the result is JSON for a machine."""
-        from stratctl.view import human
-        from stratctl.view.human import Level
-
         console = self.state.console
-        shown = Level.SUMMARY if self.by_file else level(self.state)
         if self.state.format == "json":
-            console.note(human.plan(made, level=shown, color=console.colors_errors))
+            console.note(self._text(made, color=console.colors_errors))
         else:
-            console.result(human.plan(made, level=shown, color=console.colors_results) + "\n")
+            console.result(self._text(made, color=console.colors_results) + "\n")
+
+    def _text(self, made: Plan, *, color: bool) -> str:
+        """A saved plan was read before it was passed; a fresh one is shown whole."""
+        from stratctl.view import human
+
+        width = self.state.console.width
+        if self.by_file:
+            return human.approved(made, color=color, width=width)
+        return human.plan(made, level=level(self.state), color=color, width=width, then="")
 
     def _ask(self, made: Plan) -> None:
         from stratctl.core.errors import ApprovalMissing

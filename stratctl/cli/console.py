@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -10,6 +11,9 @@ from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
+
+
+WIDTH_MIN, WIDTH_MAX = 80, 100
 
 
 class Console:
@@ -23,7 +27,7 @@ class Console:
         self.quiet = False
         self.colors = True
         self._lock = threading.RLock()
-        self._bars: _Bars | _Lines | None = None
+        self._progress: _Line | _Lines | None = None
 
     # --- words ------------------------------------------------------------------------------
 
@@ -41,10 +45,8 @@ class Console:
     def error(self, text: str) -> None:
         """What must be known."""
         with self._lock:
-            if self._bars is not None and sys.stderr.isatty():
-                self._bars.above(text)
-            else:
-                _write(sys.stderr, text)
+            self.pause()
+            _write(sys.stderr, text)
 
     @property
     def colors_results(self) -> bool:
@@ -56,23 +58,33 @@ class Console:
         """Whether standard error shows colours."""
         return self.colors and sys.stderr.isatty()
 
+    @property
+    def width(self) -> int:
+        """Columns to lay results out for: a terminal's own, between 80 and 100; elsewhere 100.
+
+        What is piped or saved is the same text wherever it was made.
+        """
+        if not sys.stdout.isatty():
+            return WIDTH_MAX
+        return max(WIDTH_MIN, min(WIDTH_MAX, shutil.get_terminal_size().columns))
+
     # --- progress ---------------------------------------------------------------------------
 
     def progress(self, what: str, done: int, total: int | None) -> None:
-        """Where long work is: a bar on a terminal, now and then a line elsewhere."""
+        """How far long work is: one moving line on a terminal, now and then a line elsewhere."""
         if self.quiet:
             return
         with self._lock:
-            if self._bars is None:
-                self._bars = _Bars(color=self.colors) if sys.stderr.isatty() else _Lines()
-            self._bars.show(what, done, total)
+            if self._progress is None:
+                self._progress = _Line(color=self.colors) if sys.stderr.isatty() else _Lines()
+            self._progress.show(what, done)
 
     def pause(self) -> None:
-        """Take the bars away, because something else is written; they come back by themselves."""
+        """Take it away, because something else is written; it comes back by itself."""
         with self._lock:
-            if self._bars is not None:
-                self._bars.close()
-                self._bars = None
+            if self._progress is not None:
+                self._progress.close()
+                self._progress = None
 
     def close(self) -> None:
         """Nothing more is shown."""
@@ -88,54 +100,80 @@ def _write(stream: IO[str], text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class _Bars:
-    """Progress bars below whatever else is written."""
+class _Line:
+    """One line that moves, until something else is written."""
 
     def __init__(self, *, color: bool) -> None:
         from rich.console import Console as RichConsole
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
         self._progress: Progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+            TimeElapsedColumn(),
             console=RichConsole(stderr=True, no_color=not color),
             transient=True,
         )
-        self._tasks: dict[str, TaskID] = {}
+        self._counts = Counts()
+        self._task: TaskID = self._progress.add_task("")
         self._progress.start()
 
-    def show(self, what: str, done: int, total: int | None) -> None:
-        if what not in self._tasks:
-            self._tasks[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._tasks[what], completed=done, total=total)
-
-    def above(self, text: str) -> None:
-        self._progress.console.print(text, end="", markup=False, highlight=False)
+    def show(self, what: str, done: int) -> None:
+        self._counts.take(what, done)
+        self._progress.update(self._task, description=self._counts.latest())
 
     def close(self) -> None:
         self._progress.stop()
 
 
 class _Lines:
-    """A line when something begins and when it ends, and one every few seconds between."""
+    """A line where nothing else was said for a while, so that a log shows that work goes on."""
 
     EVERY_SECONDS = 5
 
     def __init__(self) -> None:
-        self._shown: dict[str, float] = {}
+        self._counts = Counts()
+        self._said = time.monotonic()
 
-    def show(self, what: str, done: int, total: int | None) -> None:
+    def show(self, what: str, done: int) -> None:
+        self._counts.take(what, done)
         now = time.monotonic()
-        begins, ends = what not in self._shown, done == total
-        if not (begins or ends or now - self._shown[what] >= self.EVERY_SECONDS):
-            return
-        self._shown[what] = now
-        of = f" of {total:,}" if total is not None else ""
-        self.above(f"{what}: {done:,}{of}\n")
-
-    def above(self, text: str) -> None:
-        _write(sys.stderr, text)
+        if now - self._said >= self.EVERY_SECONDS:
+            self._said = now
+            _write(sys.stderr, f"{self._counts.news()}\n")
 
     def close(self) -> None:
         """Lines stay."""
+
+
+class Counts:
+    """How far each of several things is that are counted side by side."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._news: dict[str, int] = {}
+
+    def take(self, what: str, done: int) -> None:
+        """``what`` has come to ``done``."""
+        # What moved last stands first.
+        self._counts = {what: done, **{k: v for k, v in self._counts.items() if k != what}}
+        self._news[what] = done
+
+    def latest(self) -> str:
+        """The few that moved last."""
+        return self._listed(dict(list(self._counts.items())[:SHOWN]))
+
+    def news(self) -> str:
+        """Everything that moved since this was asked last."""
+        text = self._listed(self._news)
+        self._news = {}
+        return text
+
+    @staticmethod
+    def _listed(counts: dict[str, int]) -> str:
+        return ", ".join(f"{done:,} {what}" for what, done in sorted(counts.items()))
+
+
+SHOWN = 3
+"""Counts that are shown side by side on one line of a terminal."""

@@ -82,7 +82,7 @@ def plan(
     )
     if out:
         pipeline.write_plan(made, out)
-    state.console.result(text(state, made))
+    state.console.result(text(state, made, file=str(out or "")))
     if out:
         state.console.note(f"Saved as {out}, digest {made.digest}\n")
     code = exit_code(made, detailed=detailed_exitcode)
@@ -107,11 +107,11 @@ def show(state: State, file: Path, chosen: str | None) -> int:
     from stratctl import pipeline
 
     state.choose(chosen)
-    state.console.result(text(state, pipeline.read_plan(file)))
+    state.console.result(text(state, pipeline.read_plan(file), file=str(file)))
     return Exit.DONE
 
 
-def text(state: State, made: Plan) -> str:
+def text(state: State, made: Plan, *, file: str = "") -> str:
     """A plan in the format that was chosen, as long as was asked for."""
     from stratctl.view import human, json, markdown
 
@@ -119,7 +119,14 @@ def text(state: State, made: Plan) -> str:
         return json.plan(made)
     if state.format == "markdown":
         return markdown.plan(made)
-    return human.plan(made, level=level(state), color=state.console.colors_results)
+    console = state.console
+    return human.plan(
+        made,
+        level=level(state),
+        color=console.colors_results,
+        width=console.width,
+        then=human.next_step(made, file),
+    )
 
 
 def level(state: State) -> human.Level:

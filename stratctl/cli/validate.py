@@ -37,30 +37,33 @@ def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
     """
     from stratctl import pipeline
     from stratctl.core.errors import InputError
+    from stratctl.view import diagnostics
 
     state.choose(chosen)
     root = state.root()
+    good = ""
     try:
-        found: Sequence[Diagnostic] = pipeline.validate(
-            root, environment=state.env
-        ).desired.warnings
-        code = Exit.DONE
+        configuration = pipeline.validate(root, environment=state.env)
+        found: Sequence[Diagnostic] = configuration.desired.warnings
+        good, code = diagnostics.no_problems(configuration), Exit.DONE
     except InputError as error:
         found, code = error.diagnostics, Exit.ERROR
     shown = [one for one in found if _under(one, root, paths)]
-    state.console.result(_text(state, shown))
+    state.console.result(_text(state, shown, good))
     if len(shown) < len(found):
         state.console.note(f"{len(found) - len(shown):,} more in other files.\n")
     return code
 
 
-def _text(state: State, found: list[Diagnostic]) -> str:
+def _text(state: State, found: list[Diagnostic], good: str) -> str:
     from stratctl.view import diagnostics, json
 
     if state.format == "json":
         return json.diagnostics(found)
     if state.format == "github":
         return diagnostics.github(found)
+    if good and not found:
+        return good
     return diagnostics.text(found, state.sources(found), color=state.console.colors_results)
 
 

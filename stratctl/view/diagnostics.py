@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.errors import InputError, StratctlError
+from stratctl.core.settings import Configuration
 from stratctl.view.text import Paint, count, safe
 
 Sources = Mapping[str, Sequence[str]]
@@ -22,6 +23,22 @@ def text(diagnostics: Iterable[Diagnostic], sources: Sources, *, color: bool = F
     for diagnostic in found:
         shown += [*lines(diagnostic, sources, paint), ""]
     return "\n".join([*shown, tally(found)]) + "\n"
+
+
+def no_problems(configuration: Configuration) -> str:
+    """What there is and where it was checked, when nothing is wrong with it."""
+    desired, chosen = configuration.desired, configuration.environment.name
+    participants, cohorts = desired.rows.workspace.one(
+        f"SELECT count(DISTINCT participant_code), count(DISTINCT cohort) FROM {desired.rows}"
+    )
+    cohorts += sum(strategy.live_cohort is not None for strategy in desired.strategies)
+    there = (
+        f"{count(len(desired.strategies), 'Strategy', 'Strategies')}, {count(cohorts, 'cohort')}, "
+        f"{count(participants, 'participant')}"
+    )
+    *others, last = map(safe, configuration.checked or (chosen,))
+    where = f"{', '.join(others)} and {last}" if others else last
+    return f"No problems in {where}. {safe(chosen)} has {there}.\n"
 
 
 def tally(found: Sequence[Diagnostic]) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 
-from stratctl.core.plan import Certificate, FloatNeed, GuardFinding, Impact, Plan
+from stratctl.core.plan import FloatNeed, GuardFinding, Impact, Plan
 from stratctl.core.state import Verb
 from stratctl.view import diagnostics
 from stratctl.view.summary import (
     Chapter,
     Group,
     Participant,
+    Shared,
+    certificate,
     chapters,
+    fewest,
     participants,
+    shared,
     summarise,
 )
 from stratctl.view.text import (
@@ -21,14 +26,17 @@ from stratctl.view.text import (
     BLOCKED,
     COLORS,
     SYMBOLS,
-    WORDS,
+    WIDTH,
     Paint,
     columns,
     count,
+    digits,
+    marked,
     money,
     place,
     safe,
     span_text,
+    wrapped,
 )
 
 
@@ -43,89 +51,206 @@ class Level(Enum):
 LIQUIDATIONS_SHOWN = 200
 """Every liquidation is listed by default, up to this many; the rest is counted."""
 
+INLINE_ASSETS = 3
+"""Allocations of more assets than this have lines of their own."""
 
-def plan(plan: Plan, *, level: Level = Level.DEFAULT, color: bool = False) -> str:
-    """The plan as text that ends with its headline, its digest and what to do next."""
+
+def plan(
+    plan: Plan,
+    *,
+    level: Level = Level.DEFAULT,
+    color: bool = False,
+    width: int = WIDTH,
+    then: str | None = None,
+) -> str:
+    """The plan as text that ends with its headline, its digest and what to do next.
+
+    ``then`` says something else to do next, or, when it is empty, nothing.
+    """
     paint = Paint(color)
-    summary = summarise(plan)
+    page = _Page(plan, level, paint, width)
     lines: list[str] = []
     if level is not Level.SUMMARY:
         for chapter in chapters(plan):
-            lines += [*_strategy(plan, chapter, level, paint), ""]
-    lines += _section(_findings(plan, paint))
-    lines += _section(_conditions(plan, level, paint))
-    lines.append(paint("bold", summary.headline))
-    if not summary.empty:
-        lines += [f"Digest: {plan.digest}", f"Next: {next_step(plan)}"]
+            lines += [*page.strategy(chapter), ""]
+    lines += _section(page.findings())
+    lines += _section(page.conditions())
+    lines += _headline(plan, paint, width)
+    then = next_step(plan) if then is None else then
+    if then and not plan.empty:
+        lines += wrapped(f"Next: {then}", width, rest="      ")
     return "\n".join(lines) + "\n"
 
 
-def next_step(plan: Plan) -> str:
-    """What the reader does now, in one sentence."""
+def approved(plan: Plan, *, color: bool = False, width: int = WIDTH) -> str:
+    """What is about to be sent, to somebody who has read and approved it: how much, and guards."""
+    paint = Paint(color)
+    findings = _Page(plan, Level.SUMMARY, paint, width).findings()
+    return "\n".join([*_section(findings), *_headline(plan, paint, width)]) + "\n"
+
+
+def next_step(plan: Plan, file: str = "") -> str:
+    """What the reader does now, in a sentence or two. ``file`` holds the plan."""
     if plan.stopped:
         return (
             "change the configuration, or acknowledge each number above; "
             "apply refuses this plan (exit code 3)."
         )
-    return (
-        "review, then stratctl apply; live is read again and nothing beyond this plan is sent. "
-        f"It expires at {safe(plan.expires_at)}."
-    )
+    expires = f"It expires at {safe(plan.expires_at)}."
+    sent = "live is read again, and nothing beyond this plan is sent."
+    if file:
+        return f"review it, then stratctl apply {safe(file)}; {sent} {expires}"
+    return f"review it, then stratctl apply; {sent} {expires}"
+
+
+def _headline(plan: Plan, paint: Paint, width: int) -> list[str]:
+    summary = summarise(plan)
+    lines = [
+        paint("bold", line)
+        for sentence in summary.sentences
+        for line in wrapped(sentence, width, rest="      ", after_commas=True)
+    ]
+    return lines if summary.empty else [*lines, f"Digest: {plan.digest}"]
 
 
 def _section(lines: list[str]) -> list[str]:
     return [*lines, ""] if lines else []
 
 
-# --- one Strategy ----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class _Page:
+    """One plan on one page: how much of it, in which colours, how wide."""
+
+    plan: Plan
+    level: Level
+    paint: Paint
+    width: int
+
+    # --- one Strategy -------------------------------------------------------------------------
+
+    def strategy(self, chapter: Chapter) -> Iterator[str]:
+        """What the plan says about one Strategy."""
+        title = f"Strategy {safe(chapter.strategy)}"
+        if chapter.groups:
+            title += f" ({safe(chapter.strategy_id or 'known after create')})"
+        yield self.paint("bold", title)
+        for group, line, below in self._group_lines(chapter.groups):
+            symbol = self.paint(COLORS[group.verb], SYMBOLS[group.verb])
+            yield f"  {symbol} {line}"
+            yield from (
+                wrapped(below, self.width, first="      ", rest="         ", after_commas=True)
+                if below
+                else ()
+            )
+            yield from self._participants(group)
+        yield from _blocked(chapter, self.paint, self.width)
+        for fact in facts(chapter):
+            yield from self._wrapped(fact, first="  ", rest="      ")
+        for impact in chapter.impacts:
+            yield from _by_asset(impact)
+
+    def _group_lines(self, groups: tuple[Group, ...]) -> Iterator[tuple[Group, str, str]]:
+        """Each group's line, and what does not fit on it."""
+        moving = [group for group in groups if group.rows]
+        lines = columns([group.cells for group in moving], right=frozenset({1, 2}))
+        aligned = dict(zip(moving, lines, strict=True))
+        inline = max(map(len, lines), default=0)
+        for group in groups:
+            to, line = destination(group), aligned.get(group, group.cells[0])
+            whole = f"{line.ljust(inline) if group.rows else line}  {to}"
+            if to and not _needs_lines(group) and len(whole) + 4 <= self.width:
+                yield group, whole, ""
+            else:
+                yield group, line, to
+
+    def _participants(self, group: Group) -> Iterator[str]:
+        if not group.rows:
+            return
+        if group.exits:
+            said = f"sold in full: {', '.join(map(safe, group.exits))}"
+            yield from (
+                self.paint("red", line)
+                for line in self._wrapped(said, first="      ", rest="         ")
+            )
+        why = shared(self.plan, group)
+        if why.text:
+            yield from self._wrapped(why.text, first="      ", rest="         ")
+        first, last = self._shown(group)
+        rows = participants(self.plan, group, first=first, last=last)
+        cells = [_participant_cells(one, group.currency, why) for one in rows]
+        hidden = group.rows - len(rows)
+        for number, line in enumerate(columns(cells, right=frozenset({2})), start=1):
+            yield f"      {line}"
+            if hidden and number == first:
+                yield self.paint("dim", f"      … {hidden:,} more, which -v lists …")
+
+    def _shown(self, group: Group) -> tuple[int, int]:
+        """How many rows are shown from the beginning and from the end."""
+        if self.level is Level.FULL or group.rows <= 6:
+            return group.rows, 0
+        return (LIQUIDATIONS_SHOWN, 0) if group.verb is Verb.LIQUIDATE else (3, 1)
+
+    # --- the whole plan -----------------------------------------------------------------------
+
+    def findings(self) -> list[str]:
+        """Guards that stop the plan first, then those that somebody acknowledged."""
+        lines = []
+        for finding in sorted(self.plan.findings, key=lambda finding: not finding.stops):
+            symbol, style = (BLOCKED, "red") if finding.stops else (ALLOWED, "green")
+            lines += marked(symbol, finding_text(finding), self.paint, style, self.width)
+            lines += self._wrapped(safe(finding.subject), first="    ", rest="    ")
+            if finding.stops:
+                way_out = f"to allow it once: {acknowledge_with(finding)}"
+                lines += self._wrapped(way_out, first="    ", rest="      ")
+        return lines
+
+    def conditions(self) -> list[str]:
+        """What the plan rests on, and what it leaves out."""
+        plan, lines = self.plan, []
+        said = [float_text(need) for need in plan.floats if need.needed_minor]
+        if plan.certificates and self.level is not Level.SUMMARY:
+            said.append(fewest(plan.certificates))
+            if self.level is Level.FULL:
+                said += [
+                    f"    {safe(one.strategy)}, {certificate(one)}" for one in plan.certificates
+                ]
+        said += unmanaged_lines(plan)
+        said += [f"note: {safe(note)}" for note in plan.notes]
+        if plan.prices and not plan.empty and self.level is not Level.SUMMARY:
+            lines += wrapped(prices_text(plan), self.width, rest="    ", after_commas=True)
+        lines += [line for text in said for line in self._wrapped(text, first="", rest="    ")]
+        for warning in plan.warnings:
+            lines += diagnostics.lines(warning, {}, self.paint)
+        return lines
+
+    def _wrapped(self, text: str, *, first: str, rest: str) -> list[str]:
+        return wrapped(text, self.width, first=first, rest=rest)
 
 
-def _strategy(plan: Plan, chapter: Chapter, level: Level, paint: Paint) -> Iterator[str]:
-    title = f"Strategy {safe(chapter.strategy)}"
-    if chapter.groups:
-        title += f" ({safe(chapter.strategy_id or 'known after create')})"
-    yield paint("bold", title)
-    cells = [_group_cells(group) for group in chapter.groups]
-    for group, line in zip(chapter.groups, columns(cells, right=frozenset({1})), strict=True):
-        yield f"  {paint(COLORS[group.verb], SYMBOLS[group.verb])} {line}"
-        yield from _participants(plan, group, level, paint)
-    yield from _blocked(chapter, paint)
-    yield from (f"  {line}" for line in explained(chapter))
+def _needs_lines(group: Group) -> bool:
+    return group.vector is not None and len(group.vector.weights_e18) > INLINE_ASSETS
 
 
-def _group_cells(group: Group) -> tuple[str, ...]:
-    size = count(group.rows, "participant") if group.rows else ""
-    amount = money(group.amount_minor, group.currency) if group.has_amount else ""
-    to = f"to {safe(group.vector.text)}" if group.vector else safe(group.calls[0].body_json)
-    calls = sum(call.requests for call in group.calls)
-    return (WORDS[group.verb], size, amount, to, f"in {count(calls, 'call')}" if calls > 1 else "")
+def destination(group: Group) -> str:
+    """``to BTC 0.55, ETH 0.45``, or what a creation or an update sets."""
+    if group.vector:
+        return f"to {safe(group.vector.text, longest=2_000)}"
+    return group.declared if group.calls[0].body_json else ""
 
 
-def _participants(plan: Plan, group: Group, level: Level, paint: Paint) -> Iterator[str]:
-    if not group.rows:
-        return
-    if level is Level.FULL:
-        first, last = group.rows, 0
-    elif group.verb is Verb.LIQUIDATE:
-        first, last = LIQUIDATIONS_SHOWN, 0
-    else:
-        first, last = (group.rows, 0) if group.rows <= 6 else (3, 1)
-    shown = participants(plan, group, first=first, last=last)
-    lines = columns([_participant_cells(one, group.currency) for one in shown])
-    hidden = group.rows - len(shown)
-    for number, line in enumerate(lines, start=1):
-        yield f"      {line}"
-        if hidden and number == first:
-            yield paint("dim", f"      … {hidden:,} more, which -v lists …")
+def _participant_cells(one: Participant, currency: str, why: Shared) -> tuple[str, ...]:
+    """What is the same for every row has been said above them."""
+    flag = str(one.auto_rebalance).lower() if len(why.flags) > 1 else ""
+    return (
+        safe(one.code),
+        *one.money(currency),
+        f"auto_rebalance {flag}" if flag else "",
+        safe(one.reason) if len(why.reasons) > 1 else "",
+        place(one.file, one.line),
+    )
 
 
-def _participant_cells(one: Participant, currency: str) -> tuple[str, ...]:
-    amount = "" if one.amount_minor is None else money(one.amount_minor, currency)
-    flag = "" if one.auto_rebalance is None else f"auto_rebalance {str(one.auto_rebalance).lower()}"
-    return (safe(one.code), amount, flag, safe(one.reason), place(one.file, one.line))
-
-
-def _blocked(chapter: Chapter, paint: Paint) -> Iterator[str]:
+def _blocked(chapter: Chapter, paint: Paint, width: int) -> Iterator[str]:
     if not chapter.blocked:
         return
     total = sum(reason.participants for reason in chapter.blocked)
@@ -134,11 +259,12 @@ def _blocked(chapter: Chapter, paint: Paint) -> Iterator[str]:
         where = place(reason.file, reason.line)
         example = f"{safe(reason.example)}{f' ({where})' if where else ''}"
         detail = f": {safe(reason.detail)}" if reason.detail else ""
-        yield f"      {reason.participants:,} {safe(reason.reason)}, such as {example}{detail}"
+        said = f"{reason.participants:,} {safe(reason.reason)}, such as {example}{detail}"
+        yield from wrapped(said, width, first="      ", rest="         ")
 
 
-def explained(chapter: Chapter) -> Iterator[str]:
-    """What is closed without a call, what the calls do in money, and how few there could be."""
+def facts(chapter: Chapter) -> Iterator[str]:
+    """What is closed without a call, and what the calls do in money."""
     if chapter.satisfied:
         number = count(chapter.satisfied, "participant")
         yield f"{number} already within the minimum leg of the target"
@@ -150,48 +276,52 @@ def explained(chapter: Chapter) -> Iterator[str]:
         )
     for impact in chapter.impacts:
         yield from _impact(impact)
-    if chapter.certificates:
-        yield f"calls: {'; '.join(map(_certificate, chapter.certificates))}"
 
 
 def _impact(impact: Impact) -> Iterator[str]:
     currency = impact.currency
-    yield (
-        f"impact: cash in {money(impact.cash_in_minor, currency)}, "
-        f"cash out {money(impact.cash_out_minor, currency)}, "
-        f"turnover {money(impact.turnover_minor, currency)} (estimate) "
-        f"of {money(impact.value_minor, currency)} held (estimate); "
-        f"largest movement {money(impact.largest_minor, currency)} (estimate)"
-    )
-    legs = [
-        f"{safe(asset)} bought {money(bought, currency)}, sold {money(sold, currency)}"
-        for asset, bought, sold in impact.turnover_by_asset
+    moved = [
+        f"cash {way} {money(amount_minor, currency)}"
+        for way, amount_minor in (("in", impact.cash_in_minor), ("out", impact.cash_out_minor))
+        if amount_minor
     ]
-    if legs:
-        yield f"assets (estimates): {'; '.join(legs)}"
+    if impact.largest_minor:
+        moved.append(f"largest movement {money(impact.largest_minor, currency)} (estimate)")
+    if moved:
+        yield "; ".join(moved)
+    if impact.turnover_minor:
+        yield (
+            f"turnover {money(impact.turnover_minor, currency)}"
+            f" of {money(impact.value_minor, currency)} held (estimates)"
+        )
     if impact.unpriced:
         yield f"no price for {', '.join(map(safe, impact.unpriced))}"
 
 
-def _certificate(certificate: Certificate) -> str:
-    verb, because = WORDS[certificate.verb], safe(certificate.because)
-    if certificate.tight:
-        return f"{certificate.calls:,} for {verb}, the least ({because})"
-    return f"{certificate.calls:,} for {verb}, {certificate.least:,} would be the least ({because})"
+def _by_asset(impact: Impact) -> Iterator[str]:
+    legs = [
+        (asset, "buys" if bought else "", bought, "sells" if sold else "", sold)
+        for asset, bought, sold in moved_by_asset(impact)
+    ]
+    if legs:
+        yield f"  by asset, in {safe(impact.currency)} (estimates)"
+        yield from (f"      {line}" for line in columns(legs, right=frozenset({2, 4})))
 
 
-# --- the whole plan --------------------------------------------------------------------------
+def moved_by_asset(impact: Impact) -> list[tuple[str, str, str]]:
+    """(asset, bought, sold) without what does not move; empty in place of a zero."""
+    return [
+        (
+            safe(asset),
+            digits(bought, impact.currency) if bought else "",
+            digits(sold, impact.currency) if sold else "",
+        )
+        for asset, bought, sold in impact.turnover_by_asset
+        if bought or sold
+    ]
 
 
-def _findings(plan: Plan, paint: Paint) -> list[str]:
-    """Guards that stop the plan first, then those that somebody acknowledged."""
-    lines = []
-    for finding in sorted(plan.findings, key=lambda finding: not finding.stops):
-        symbol = paint("red", BLOCKED) if finding.stops else ALLOWED
-        lines.append(f"{symbol} guard {finding_text(finding)}")
-        if finding.stops:
-            lines.append(f"    to allow it once: {acknowledge_with(finding)}")
-    return lines
+# --- said in every view ----------------------------------------------------------------------
 
 
 def finding_text(finding: GuardFinding) -> str:
@@ -199,7 +329,7 @@ def finding_text(finding: GuardFinding) -> str:
     setting = span_text(finding.setting, "the default")
     by = f", acknowledged by {safe(finding.acknowledged_by)}" if not finding.stops else ""
     return (
-        f"{safe(finding.rule)}: {safe(finding.measured)} measured ({safe(finding.subject)}), "
+        f"guard {safe(finding.rule)}: {safe(finding.measured)} measured, "
         f"limit {safe(finding.limit)} ({setting}){by}"
     )
 
@@ -210,17 +340,12 @@ def acknowledge_with(finding: GuardFinding) -> str:
     return safe(finding.hint) if flag in finding.hint else f'{flag} --reason "…"'
 
 
-def _conditions(plan: Plan, level: Level, paint: Paint) -> list[str]:
-    lines = [float_text(need) for need in plan.floats if need.needed_minor]
-    if plan.prices and level is not Level.SUMMARY:
-        prices = ", ".join(f"{safe(a)}/{safe(c)} {safe(price)}" for a, c, price in plan.prices)
-        lines.append(f"prices as of {safe(plan.as_of)}: {prices}")
-    lines += unmanaged_lines(plan)
-    for note in plan.notes:
-        lines.append(f"note: {safe(note)}")
-    for warning in plan.warnings:
-        lines += diagnostics.lines(warning, {}, paint)
-    return lines
+def prices_text(plan: Plan, *, shown: int = 1_000) -> str:
+    """The prices that the estimates rest on."""
+    listed = ", ".join(f"{safe(a)}/{safe(c)} {safe(price)}" for a, c, price in plan.prices[:shown])
+    hidden = len(plan.prices) - shown
+    more = f" and {hidden:,} more" if hidden > 0 else ""
+    return f"prices as of {safe(plan.as_of)}: {listed}{more}"
 
 
 def unmanaged_lines(plan: Plan) -> list[str]:

@@ -114,6 +114,7 @@ def applied(result: Applied, exit_code: int) -> str:
             "exit_code": exit_code,
             "interrupted": result.interrupted,
             "journal_head": result.journal_head,
+            "participants": result.participants,
             "tallies": [
                 {
                     "strategy": one.strategy,
@@ -182,6 +183,7 @@ def _strategy(one: StrategyStatus) -> Json:
         "unmanaged": one.unmanaged,
         "value_estimate": format_amount(one.value_minor, one.currency),
         "outside_band": one.outside_band,
+        "outside_opted_out": one.outside_opted_out,
         "drift_largest": format_units(one.drift_largest_e18, WEIGHT_DIGITS),
         "in_flight": _objects(("operation_id", "type", "status"), one.in_flight),
         "parked": one.parked,

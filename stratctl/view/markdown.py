@@ -21,8 +21,11 @@ from stratctl.view.summary import (
     Chapter,
     Group,
     Participant,
+    Shared,
     chapters,
+    fewest,
     participants,
+    shared,
     summarise,
 )
 from stratctl.view.text import BLOCKED, SYMBOLS, WORDS, count, digits, money, place, safe, span_text
@@ -34,6 +37,9 @@ SHOWN = ((200, 30), (40, 30), (10, 30), (3, 30), (0, 30), (0, 5), (0, 0))
 """(participants listed per call, findings listed), fewer and fewer until the whole fits."""
 
 PRICES_SHOWN = 50
+
+Listed = Mapping[Group, tuple[Shared, Sequence[Participant]]]
+"""Groups that have participants, with why, and with as many of them as could be shown."""
 
 _STRUCTURE = re.compile(r"[&<>\"'`*_\[\](){}|~\\!#$^=+]")
 _LINKED = re.compile(
@@ -53,9 +59,10 @@ def plan(plan: Plan, *, limit: int = LENGTH_MAX) -> str:
     """The plan as Markdown of at most ``limit`` characters; what is left out is counted."""
     told = chapters(plan)
     listed = {
-        group: participants(plan, group, first=SHOWN[0][0], last=0)
+        group: (shared(plan, group), participants(plan, group, first=SHOWN[0][0], last=0))
         for chapter in told
         for group in chapter.groups
+        if group.rows
     }
     for rows_shown, findings_shown in SHOWN:
         frame = _Frame.of(plan, findings_shown)
@@ -83,7 +90,7 @@ class _Frame:
         head += _findings(plan, findings_shown)
         tail = [*_conditions(plan, findings_shown)]
         if not summary.empty:
-            tail += [f"Digest `{plan.digest}`", "", f"Next: {escape(human.next_step(plan))}"]
+            tail += [f"Digest `{plan.digest}`", "", f"Next: {escape(_next_step(plan))}"]
         return cls("\n".join(head), "\n".join(tail) + "\n")
 
     def around(self, sections: Sequence[str]) -> str:
@@ -101,6 +108,16 @@ class _Frame:
     def smallest(self, strategies: int) -> int:
         """The length when no Strategy is shown, only their number."""
         return len(self.around([_not_shown(strategies)]))
+
+
+def _next_step(plan: Plan) -> str:
+    """What the reader of a pull request does now."""
+    if plan.stopped:
+        return human.next_step(plan)
+    return (
+        "review and approve. Apply reads live again and sends nothing beyond the approved plan; "
+        f"this one expires at {plan.expires_at}."
+    )
 
 
 def _not_shown(strategies: int) -> str:
@@ -155,30 +172,37 @@ def _more(hidden: int, what: str) -> Iterator[str]:
         yield ""
 
 
-def _strategy(
-    chapter: Chapter, listed: Mapping[Group, Sequence[Participant]], rows_shown: int
-) -> str:
+def _strategy(chapter: Chapter, listed: Listed, rows_shown: int) -> str:
     lines = [f"#### {escape(chapter.strategy)}", ""]
     lines += _table(
-        " | change | participants | amount | allocations | calls",
+        " | change | participants | amount | to | calls",
         "--- | --- | ---: | ---: | --- | ---:",
         (*map(_group_row, chapter.groups), *map(_blocked_row, chapter.blocked)),
     )
     for group in chapter.groups:
-        lines += _group_details(group, listed[group][:rows_shown])
-    lines += _explained(chapter)
+        if group in listed:
+            why, rows = listed[group]
+            lines += _group_details(group, why, rows[:rows_shown])
+    lines += _impact(chapter)
     return "\n".join(lines)
 
 
 def _group_row(group: Group) -> tuple[str, ...]:
+    to = group.vector.text if group.vector else group.declared if group.calls[0].body_json else ""
+    exits = f"<br>sold in full: **{escape(', '.join(group.exits))}**" if group.exits else ""
     return (
         f"`{SYMBOLS[group.verb]}`",
         WORDS[group.verb],
         f"{group.rows:,}" if group.rows else "",
-        escape(money(group.amount_minor, group.currency)) if group.has_amount else "",
-        escape(group.vector.text) if group.vector else escape(group.calls[0].body_json),
+        _together(escape(money(group.amount_minor, group.currency))) if group.has_amount else "",
+        (_together(escape(to, longest=1_000)) if group.vector else escape(to)) + exits,
         f"{sum(call.requests for call in group.calls):,}",
     )
+
+
+def _together(escaped: str) -> str:
+    """The same, broken into lines only after commas: no amount is torn from its asset."""
+    return re.sub(r"(?<!,) ", "&nbsp;", escaped)
 
 
 def _blocked_row(reason: BlockedReason) -> tuple[str, ...]:
@@ -194,52 +218,71 @@ def _blocked_row(reason: BlockedReason) -> tuple[str, ...]:
     )
 
 
-def _group_details(group: Group, shown: Sequence[Participant]) -> Iterator[str]:
+def _group_details(group: Group, why: Shared, shown: Sequence[Participant]) -> Iterator[str]:
     if not shown:
         return
     hidden = group.rows - len(shown)
     yield f"<details><summary>{WORDS[group.verb]}: {count(group.rows, 'participant')}</summary>"
     yield ""
-    yield from _table(
-        "participant | amount | auto_rebalance | why | declared in",
-        "--- | ---: | --- | --- | ---",
-        (_participant_row(one, group.currency) for one in shown),
-    )
+    if why.text:
+        yield f"Why: {escape(why.text)}"
+        yield ""
+    header, align = ["participant"], ["---"]
+    if any(any(one.money(group.currency)) for one in shown):
+        header.append("amount" if group.has_amount else "sells (estimate)")
+        align.append("---:")
+    # What is the same for everybody has been said above the table.
+    several = ((len(why.flags) > 1, "auto_rebalance"), (len(why.reasons) > 1, "why"))
+    header += [name for differs, name in several if differs]
+    header.append("declared in")
+    align += ["---"] * (len(header) - len(align))
+    rows = (_participant_row(one, group, header) for one in shown)
+    yield from _table(" | ".join(header), " | ".join(align), rows)
     yield from _more(hidden, "participant")
     yield "</details>"
     yield ""
 
 
-def _participant_row(one: Participant, currency: str) -> tuple[str, ...]:
-    return (
-        escape(one.code),
-        "" if one.amount_minor is None else digits(one.amount_minor, currency),
-        "" if one.auto_rebalance is None else str(one.auto_rebalance).lower(),
-        escape(one.reason),
-        escape(place(one.file, one.line)),
-    )
+def _participant_row(one: Participant, group: Group, header: Sequence[str]) -> list[str]:
+    amount = one.moved_minor if one.amount_minor is None else one.amount_minor
+    flag = "" if one.auto_rebalance is None else str(one.auto_rebalance).lower()
+    cells = {
+        "participant": escape(one.code),
+        "amount": "" if amount is None else digits(amount, group.currency),
+        "sells (estimate)": digits(amount, group.currency) if amount else "",
+        "auto_rebalance": flag,
+        "why": escape(one.reason),
+        "declared in": escape(place(one.file, one.line)),
+    }
+    return [cells[name] for name in header]
 
 
-def _explained(chapter: Chapter) -> Iterator[str]:
-    said = [*human.explained(chapter)]
+def _impact(chapter: Chapter) -> Iterator[str]:
+    said = [*human.facts(chapter)]
     if said:
-        yield "<details><summary>impact in money, and how few calls are possible</summary>"
-        yield ""
         # Each begins with a word of ours, so that no text from a file begins a block.
         yield from (f"- {escape(line, longest=2_000)}" for line in said)
         yield ""
-        yield "</details>"
-        yield ""
+    for impact in chapter.impacts:
+        legs = human.moved_by_asset(impact)
+        if legs:
+            yield "<details><summary>bought and sold by asset</summary>"
+            yield ""
+            yield from _table(
+                f"{escape(impact.currency)} (estimates) | buys | sells",
+                "--- | ---: | ---:",
+                ((escape(asset), bought, sold) for asset, bought, sold in legs),
+            )
+            yield "</details>"
+            yield ""
 
 
 def _conditions(plan: Plan, shown: int) -> Iterator[str]:
     said = [human.float_text(need) for need in plan.floats[:shown] if need.needed_minor]
-    if plan.prices and shown:
-        listed = plan.prices[:PRICES_SHOWN]
-        prices = ", ".join(f"{asset}/{currency} {price}" for asset, currency, price in listed)
-        more = len(plan.prices) - len(listed)
-        rest = f" and {more:,} more" if more else ""
-        said.append(f"prices as of {plan.as_of}: {prices}{rest}")
+    if plan.certificates:
+        said.append(fewest(plan.certificates))
+    if plan.prices and shown and not plan.empty:
+        said.append(human.prices_text(plan, shown=PRICES_SHOWN))
     said += human.unmanaged_lines(plan)
     said += [f"note: {note}" for note in plan.notes[:shown]]
     yield from (f"- {escape(line, longest=2_000)}" for line in said)

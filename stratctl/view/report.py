@@ -5,32 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from stratctl.core.event import (
-    Abandoned,
-    Answer,
-    AnswerClass,
-    Attempt,
-    Event,
-    Forfeited,
-    Intent,
-    Outcome,
-    Problem,
-    RowResult,
-    Satisfied,
-)
+from stratctl.core.event import Problem
 from stratctl.core.money import WEIGHT_DIGITS
 from stratctl.core.report import Applied, AuditReport, Status, StrategyStatus, Tally
-from stratctl.core.state import Verb
+from stratctl.core.state import VERB_ORDER, Verb
+from stratctl.view.summary import DONE, cash
 from stratctl.view.text import (
     BLOCKED,
     INDETERMINATE,
     SYMBOLS,
-    WORDS,
+    WIDTH,
     Paint,
     columns,
     count,
+    marked,
     money,
     safe,
+    wrapped,
 )
 
 NAMED = 10
@@ -40,16 +31,26 @@ NAMED = 10
 # --- apply -----------------------------------------------------------------------------------
 
 
-def applied(result: Applied, *, color: bool = False) -> str:
+def applied(result: Applied, *, color: bool = False, width: int = WIDTH) -> str:
     """What an apply did, its doubts before its successes, and one line that sums it up."""
     paint = Paint(color)
-    lines = list(_problems(result, paint))
-    lines += _grouped("rejected by the provider", result.rejected, paint)
-    if result.tallies:
-        lines += [f"  {line}" for line in columns([_tally_cells(one) for one in result.tallies])]
-    lines += _left(result.not_needed, "no longer needed, so not sent")
-    lines += _left(result.left_for_next, "left for the next plan")
-    lines.append(paint("bold", applied_headline(result)))
+    lines = []
+    for problem in sorted(result.problems, key=lambda one: not one.indeterminate):
+        lines += problem_lines(problem, paint, width)
+    for text in _grouped("rejected by the provider", result.rejected):
+        lines += marked(BLOCKED, text, paint, "red", width)
+    lines += [f"  {line}" for line in columns([_tally_cells(one) for one in _ordered(result)])]
+    for text in (
+        *_left(result.not_needed, "no longer needed, so not sent"),
+        *_left(result.left_for_next, "left for the next plan"),
+    ):
+        lines += wrapped(text, width, first="  ", rest="    ")
+    lines += _section(lines)
+    lines += [
+        paint("bold", line)
+        for sentence in _sentences(result)
+        for line in wrapped(sentence, width, rest="      ", after_commas=True)
+    ]
     if result.plan_digest:
         lines.append(f"Plan: {result.plan_digest}")
     if result.journal_head:
@@ -57,68 +58,101 @@ def applied(result: Applied, *, color: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _section(lines: Sequence[str]) -> list[str]:
+    return [""] if lines else []
+
+
+def _ordered(result: Applied) -> list[Tally]:
+    """By Strategy, then in the order in which calls are sent."""
+    return sorted(result.tallies, key=lambda one: (one.strategy, VERB_ORDER.index(one.verb)))
+
+
 def applied_headline(result: Applied) -> str:
-    """One line: finished or not, and the figures."""
+    """How it ended, and what was done, in the words of the plan's headline."""
+    return " ".join(_sentences(result))
+
+
+def _sentences(result: Applied) -> Iterator[str]:
     opened = [problem for problem in result.problems if problem.indeterminate]
+    if not result.tallies and not result.problems and not result.interrupted:
+        yield "Nothing to apply. Live matches the configuration."
+        return
     if opened:
-        said = f"Apply ended with {count(len(opened), 'open outcome')}: apply again to resolve"
+        outcomes = count(len(opened), "open outcome")
+        yield f"Not finished: {outcomes}. Apply again to find out; nothing is sent twice."
     elif result.interrupted:
-        said = "Apply was interrupted: apply again to do the rest"
-    elif result.problems or result.rejected:
-        said = "Apply did a part"
-    elif not result.tallies:
-        return "Nothing to apply. Live matches the configuration."
-    else:
-        said = "Apply complete"
-    settled = sum(tally.settled for tally in result.tallies)
-    skipped = sum(tally.skipped for tally in result.tallies)
-    rejected = sum(tally.rejected for tally in result.tallies)
-    calls = sum(tally.calls for tally in result.tallies)
-    return (
-        f"{said}. {settled:,} settled, {skipped:,} skipped, {rejected:,} rejected; "
-        f"{count(calls, 'call')}."
+        yield "Interrupted. Apply again to do the rest."
+    part = bool(opened or result.interrupted or result.problems or result.rejected)
+    done = list(_done(result.tallies))
+    yield f"Applied{' in part' if part else ''}: {', '.join(done) or 'nothing'}."
+    yield f"{'; '.join(_figures(result))}."
+
+
+def _done(tallies: Iterable[Tally]) -> Iterator[str]:
+    tallied = list(tallies)
+    for verb, words in DONE.items():
+        number = sum(one.settled for one in tallied if one.verb is verb)
+        if number:
+            yield count(number, *words)
+    for number, word in (
+        (sum(one.skipped for one in tallied), "skipped"),
+        (sum(one.rejected for one in tallied), "rejected"),
+    ):
+        if number:
+            yield f"{number:,} {word}"
+
+
+def _figures(result: Applied) -> Iterator[str]:
+    currencies = sorted({one.currency for one in result.tallies if one.currency})
+    came_in, went_out = (
+        tuple((currency, _moved(result.tallies, currency, out=out)) for currency in currencies)
+        for out in (False, True)
+    )
+    if currencies:
+        yield cash(came_in, went_out)
+    yield count(result.participants, "participant")
+    yield count(sum(one.calls for one in result.tallies), "call")
+
+
+def _moved(tallies: Iterable[Tally], currency: str, *, out: bool) -> int:
+    return sum(
+        one.amount_minor
+        for one in tallies
+        if one.currency == currency and (one.verb is Verb.PARTIAL_SELL) is out
     )
 
 
-def _problems(result: Applied, paint: Paint) -> Iterator[str]:
-    for problem in sorted(result.problems, key=lambda one: not one.indeterminate):
-        yield problem_text(problem, paint)
-
-
-def problem_text(problem: Problem, paint: Paint) -> str:
+def problem_lines(problem: Problem, paint: Paint, width: int = WIDTH) -> list[str]:
     """``! blue-chip: E_CODE: detail (CUST01, CUST02)``."""
-    symbol = INDETERMINATE if problem.indeterminate else BLOCKED
     named = f" ({_named(problem.participants)})" if problem.participants else ""
     subject = f"{safe(problem.strategy)}: " if problem.strategy else ""
-    color = "yellow" if problem.indeterminate else "red"
     text = f"{subject}{safe(problem.code)}: {safe(problem.detail)}{named}"
-    return f"{paint(color, symbol)} {text}"
+    if problem.indeterminate:
+        return marked(INDETERMINATE, text, paint, "yellow", width)
+    return marked(BLOCKED, text, paint, "red", width)
 
 
 def _tally_cells(tally: Tally) -> tuple[str, ...]:
     moves = tally.verb in (Verb.ENROLL, Verb.TOP_UP, Verb.PARTIAL_SELL)
     return (
         safe(tally.strategy),
-        f"{SYMBOLS[tally.verb]} {WORDS[tally.verb]}",
-        count(tally.calls, "call"),
-        f"{tally.settled:,} settled",
+        SYMBOLS[tally.verb],
+        count(tally.settled, *DONE[tally.verb]),
         f"{tally.skipped:,} skipped" if tally.skipped else "",
         f"{tally.rejected:,} rejected" if tally.rejected else "",
         money(tally.amount_minor, tally.currency) if moves else "",
+        f"in {count(tally.calls, 'call')}" if tally.calls > 1 else "",
     )
 
 
-def _grouped(title: str, rows: Iterable[tuple[str, str, str]], paint: Paint) -> Iterator[str]:
+def _grouped(title: str, rows: Iterable[tuple[str, str, str]]) -> Iterator[str]:
     """(strategy, participant, reason) rows, grouped by Strategy and reason."""
     groups: dict[tuple[str, str], list[str]] = {}
     for strategy, participant, reason in rows:
         groups.setdefault((strategy, reason), []).append(participant)
     for (strategy, reason), named in sorted(groups.items()):
         number = count(len(named), "participant")
-        yield (
-            f"{paint('red', BLOCKED)} {safe(strategy)}: {number} {title}: {safe(reason)} "
-            f"({_named(named)})"
-        )
+        yield f"{safe(strategy)}: {number} {title}: {safe(reason)} ({_named(named)})"
 
 
 def _left(rows: Iterable[tuple[str, str, str]], why: str) -> Iterator[str]:
@@ -127,7 +161,7 @@ def _left(rows: Iterable[tuple[str, str, str]], why: str) -> Iterator[str]:
         groups.setdefault((strategy, verb), []).append(participant)
     for (strategy, verb), named in sorted(groups.items()):
         number = count(len(named), "participant")
-        yield f"  {safe(strategy)}: {safe(verb)} of {number} {why} ({_named(named)})"
+        yield f"{safe(strategy)}: {safe(verb)} of {number} {why} ({_named(named)})"
 
 
 def _named(participants: Sequence[str]) -> str:
@@ -136,71 +170,13 @@ def _named(participants: Sequence[str]) -> str:
     return f"{shown}, and {hidden:,} more" if hidden > 0 else shown
 
 
-# --- events, as they happen ------------------------------------------------------------------
-
-
-def event_line(event: Event) -> str:
-    """One plain line for an event of an apply; empty for those that only the journal needs."""
-    match event:
-        case Intent():
-            amounts = [row.amount_minor for row in event.rows if row.amount_minor is not None]
-            amount = f", {money(sum(amounts), event.currency)}" if amounts else ""
-            rows = f" {count(len(event.rows), 'participant')}" if event.rows else ""
-            slot = f" (slot {event.slot})" if event.slot is not None else ""
-            return f"{SYMBOLS[event.verb]} {_about(event)}{rows}{amount}{slot}"
-        case Attempt():
-            again = f", attempt {event.number}" if event.number > 1 else ""
-            return f"  sending {event.request_id}{again}" if again else ""
-        case Answer():
-            return _answer(event)
-        case Outcome():
-            return _outcome(event)
-        case Abandoned():
-            parked = f", {count(len(event.parked), 'participant')} parked" if event.parked else ""
-            return f"{BLOCKED} {safe(event.strategy)}: not sent again: {safe(event.reason)}{parked}"
-        case Forfeited():
-            return f"  {safe(event.strategy)}: {count(len(event.rows), 'account')} of flows closed"
-        case Satisfied():
-            number = count(len(event.participants), "participant")
-            return f"  {safe(event.strategy)}: {number} already within the minimum leg"
-        case Problem():
-            return problem_text(event, Paint(color=False))
-
-
-def _about(event: Intent | Outcome) -> str:
-    return f"{safe(event.strategy)}: {WORDS[event.verb]}"
-
-
-def _answer(answer: Answer) -> str:
-    if answer.answer is AnswerClass.COMMITTED:
-        return f"  accepted {answer.request_id}"
-    status = f" ({answer.status})" if answer.status else ""
-    said = safe("; ".join((answer.detail, *answer.errors)).strip("; "))
-    return f"{INDETERMINATE} {answer.answer.value}{status} {answer.request_id}: {said}"
-
-
-def _outcome(outcome: Outcome) -> str:
-    numbers = dict.fromkeys(RowResult, 0)
-    for row in outcome.rows:
-        numbers[row.result] += 1
-    figures = ", ".join(
-        f"{number:,} {result.value}" for result, number in numbers.items() if number
-    )
-    symbol = " " if outcome.proven else INDETERMINATE
-    doubt = "" if outcome.proven else " (not what was sent)"
-    return f"{symbol} {_about(outcome)} {safe(outcome.status)}: {figures or 'nothing'}{doubt}"
-
-
 # --- status ----------------------------------------------------------------------------------
 
 
 def status(status: Status, *, color: bool = False) -> str:
-    """The live summary of one environment."""
+    """The live summary of one environment, and what to do where something is open."""
     paint = Paint(color)
     lines = [f"{safe(status.environment)} ({safe(status.realm)}) as of {safe(status.as_of)}", ""]
-    if status.halted:
-        what = "only exits may be applied" if status.halted == "exits_only" else "nothing is sent"
-        lines += [paint("red", f"{BLOCKED} halted: {what} until stratctl resume"), ""]
     for strategy in status.strategies:
         lines += [*_strategy(strategy, paint), ""]
     for one in status.floats:
@@ -208,27 +184,41 @@ def status(status: Status, *, color: bool = False) -> str:
         lines.append(f"float: {amount} available ({safe(one.account)})")
     head = f", head {safe(status.journal_head)}" if status.journal_head else ""
     lines.append(f"journal: {count(status.journal_entries, 'entry', 'entries')}{head}")
-    if status.open_intents:
-        opened = count(status.open_intents, "open intent")
-        lines.append(paint("yellow", f"{INDETERMINATE} {opened}: apply resolves them first"))
+    lines += _open(status, paint)
     return "\n".join(lines) + "\n"
+
+
+def _open(status: Status, paint: Paint) -> Iterator[str]:
+    if status.open_intents:
+        opened = count(status.open_intents, "call has", "calls have")
+        yield paint("yellow", f"{INDETERMINATE} {opened} no known end")
+        if not status.halted:
+            yield "Next: stratctl apply, which finds out first; nothing is sent twice."
+    if status.halted:
+        what = "only exits may be applied" if status.halted == "exits_only" else "nothing is sent"
+        yield paint("red", f"{BLOCKED} halted: {what}")
+        yield "Next: stratctl resume, when it is safe to go on."
 
 
 def _strategy(one: StrategyStatus, paint: Paint) -> Iterator[str]:
     yield paint("bold", f"Strategy {safe(one.name)} ({safe(one.id or 'not created yet')})")
     unmanaged = f", {one.unmanaged:,} unmanaged" if one.unmanaged else ""
     yield f"  {count(one.traders, 'Trader')}, {one.declared:,} declared{unmanaged}"
-    yield f"  holdings {money(one.value_minor, one.currency)} (estimate)"
-    yield (
-        f"  drift: {count(one.outside_band, 'participant')} outside the band, "
-        f"largest {_percent(one.drift_largest_e18)}"
-    )
+    if one.traders:
+        yield f"  holdings {money(one.value_minor, one.currency)} (estimate)"
+        yield f"  drift: {_drift(one)}"
     for operation, kind, state in one.in_flight:
         yield f"  in flight: {safe(kind)} {safe(operation)} is {safe(state)}"
     if one.parked:
         yield paint("yellow", f"  {BLOCKED} {count(one.parked, 'participant')} parked")
     if one.problem:
         yield paint("red", f"  {BLOCKED} {safe(one.problem)}")
+
+
+def _drift(one: StrategyStatus) -> str:
+    off = f" ({one.outside_opted_out:,} with auto_rebalance off)" if one.outside_opted_out else ""
+    outside = f"{one.outside_band:,}" if one.outside_band else "nobody"
+    return f"{outside} outside the band{off}, the largest {_percent(one.drift_largest_e18)}"
 
 
 def _percent(share_e18: int) -> str:

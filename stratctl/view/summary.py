@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.plan import Call, Certificate, Impact, Plan
 from stratctl.core.state import Vector, Verb
-from stratctl.view.text import count, digits, money
+from stratctl.view.text import WORDS, count, digits, money, safe
 
 _HEADLINE: Mapping[Verb, tuple[str, str]] = {
     Verb.CREATE: ("Strategy to create", "Strategies to create"),
@@ -22,6 +24,18 @@ _HEADLINE: Mapping[Verb, tuple[str, str]] = {
     Verb.FLAGS: ("flag to set", "flags to set"),
 }
 """The order and the words of the headline."""
+
+DONE: Mapping[Verb, tuple[str, str]] = {
+    Verb.CREATE: ("Strategy created", "Strategies created"),
+    Verb.METADATA: ("Strategy updated", "Strategies updated"),
+    Verb.ENROLL: ("enrolled", "enrolled"),
+    Verb.TOP_UP: ("topped up", "topped up"),
+    Verb.PARTIAL_SELL: ("sold in part", "sold in part"),
+    Verb.REBALANCE: ("rebalanced", "rebalanced"),
+    Verb.LIQUIDATE: ("liquidated", "liquidated"),
+    Verb.FLAGS: ("flag set", "flags set"),
+}
+"""The same, once it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +59,26 @@ class Summary:
     @property
     def headline(self) -> str:
         """One line that always has the same words."""
+        return " ".join(self.sentences)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The headline: what would be done, then how much of it."""
         if self.empty:
             if self.blocked:
-                return f"No changes to send. {_blocked(self.blocked)}."
+                return (f"No changes to send. {_blocked(self.blocked)}.",)
             hidden = "" if self.complete else ", in the part that was planned"
-            return f"No changes. Live matches the configuration{hidden}."
+            return (f"No changes. Live matches the configuration{hidden}.",)
         parts = [count(number, *_HEADLINE[verb]) for verb, number in self.verbs]
         if self.forfeits:
             parts.append(f"{self.forfeits:,} to forfeit")
-        cash_out = f", out {_sums(self.cash_out_minor)}" if any_money(self.cash_out_minor) else ""
         figures = [
-            f"Cash in {self.cash_in}{cash_out}",
+            cash(self.cash_in_minor, self.cash_out_minor),
             f"turnover {_sums(self.turnover_minor)} (estimate)",
             count(self.participants, "participant"),
             count(self.calls, "call"),
         ]
-        return f"Plan: {', '.join(parts)}. {'; '.join(figures)}."
+        return (f"Plan: {', '.join(parts)}.", f"{'; '.join(figures)}.")
 
     @property
     def cash_in(self) -> str:
@@ -130,6 +148,48 @@ class Group:
     @property
     def has_amount(self) -> bool:
         return self.verb in (Verb.ENROLL, Verb.TOP_UP, Verb.PARTIAL_SELL)
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """Its word, participants, amount and number of calls; empty where there is nothing."""
+        calls = sum(call.requests for call in self.calls)
+        return (
+            WORDS[self.verb],
+            count(self.rows, "participant") if self.rows else "",
+            money(self.amount_minor, self.currency) if self.has_amount else "",
+            f"in {count(calls, 'call')}" if calls > 1 else "",
+        )
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """Assets that a rebalance to these allocations sells in full."""
+        weights = self.vector.weights_e18 if self.vector else ()
+        return tuple(asset for asset, weight in weights if not weight)
+
+    @property
+    def declared(self) -> str:
+        """What a creation or an update sets, in words."""
+        return described(self.calls[0].body_json)
+
+
+def described(body: str) -> str:
+    """``USD, platform_label "Blue Chip Crypto"``: the body of a creation or an update in words."""
+    try:
+        document = json.loads(body)
+    except json.JSONDecodeError:
+        return safe(body)
+    if not isinstance(document, dict):
+        return safe(body)
+    return ", ".join(_said(document))
+
+
+def _said(document: Mapping[str, object]) -> Iterator[str]:
+    rest = dict(document)
+    metadata = rest.pop("metadata", None)
+    if isinstance(currency := rest.pop("quoted_currency", None), str):
+        yield safe(currency)
+    for key, value in {**rest, **(metadata if isinstance(metadata, dict) else {})}.items():
+        yield f"{safe(key)} {safe(json.dumps(value, ensure_ascii=False))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,28 +306,108 @@ def _forfeited(plan: Plan) -> defaultdict[str, tuple[int, int, int]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """How many rows of a group have which reason and which flag, the commonest first."""
+
+    reasons: tuple[tuple[str, int], ...]
+    flags: tuple[tuple[bool, int], ...]
+
+    @property
+    def text(self) -> str:
+        """``not enrolled yet; auto_rebalance true for 975, false for 25``."""
+        reasons = [safe(reason) for reason, _ in self.reasons if reason]
+        if len(self.reasons) > 1:
+            reasons = [f"{number:,} {safe(reason)}" for reason, number in self.reasons if reason]
+        flags = [str(flag).lower() for flag, _ in self.flags]
+        if len(self.flags) > 1:
+            flags = [f"{str(flag).lower()} for {number:,}" for flag, number in self.flags]
+        said = [", ".join(reasons), f"auto_rebalance {', '.join(flags)}" if flags else ""]
+        return "; ".join(part for part in said if part)
+
+
+def shared(plan: Plan, group: Group) -> Shared:
+    """Why a group's rows are there, and the flags that they set."""
+    space, calls = plan.rows.workspace, _numbers(group)
+
+    def tally(column: str) -> list[tuple[object, ...]]:
+        return space.rows(
+            f"SELECT {column}, count(*) AS number FROM {plan.rows} "
+            f"WHERE call IN ({calls}) AND {column} IS NOT NULL "
+            f"GROUP BY {column} ORDER BY number DESC, {column} DESC"
+        )
+
+    # The reason of a flag change is the flag that is declared: it would be said twice.
+    reasons = () if group.verb is Verb.FLAGS else tally("reason")
+    flags = tally("auto_rebalance")
+    return Shared(tuple(reasons), tuple(flags))  # type: ignore[arg-type]  # as selected
+
+
+@dataclass(frozen=True, slots=True)
 class Participant:
     """One row of a call, as people see it."""
 
     code: str
     amount_minor: int | None
+    moved_minor: int | None
+    """What it is expected to sell, where the verb has no amount."""
     auto_rebalance: bool | None
     reason: str
     file: str | None
     line: int | None
 
+    def money(self, currency: str) -> tuple[str, str]:
+        """The amount, or what is expected to be sold, with the words before it."""
+        if self.amount_minor is not None:
+            return "", money(self.amount_minor, currency)
+        if self.moved_minor:
+            return "sells about", money(self.moved_minor, currency)
+        return "", ""
+
 
 def participants(plan: Plan, group: Group, *, first: int, last: int) -> list[Participant]:
     """The first and the last few rows of a group, ascending by code; all when few are left."""
-    numbers = ", ".join(str(call.number) for call in group.calls)
     rows = plan.rows.workspace.rows(
-        "SELECT participant_code, amount_minor, auto_rebalance, coalesce(reason, ''), file, line "
+        "SELECT participant_code, amount_minor, moved_e8, auto_rebalance, coalesce(reason, ''), "
+        "file, line "
         f"FROM (SELECT *, row_number() OVER (ORDER BY participant_code, call) AS place "
-        f"FROM {plan.rows} WHERE call IN ({numbers})) "
+        f"FROM {plan.rows} WHERE call IN ({_numbers(group)})) "
         "WHERE place <= ? OR place > ? ORDER BY place",
         [first, group.rows - last],
     )
-    return [Participant(*row) for row in rows]
+    unit_e8 = 10 ** (PRICE_DIGITS - minor_digits(group.currency))
+    return [
+        Participant(code, amount, None if moved is None else int(moved) // unit_e8, *rest)
+        for code, amount, moved, *rest in rows
+    ]
+
+
+def _numbers(group: Group) -> str:
+    return ", ".join(str(call.number) for call in group.calls)
+
+
+def fewest(certificates: Sequence[Certificate]) -> str:
+    """``9 calls, the fewest there can be``, or how many could be spared and where."""
+    calls = sum(one.calls for one in certificates)
+    loose = [one for one in certificates if not one.tight]
+    if not loose:
+        return f"{count(calls, 'call')}, the fewest there can be"
+    least = sum(one.least for one in certificates)
+    where = "; ".join(f"{safe(one.strategy)}, {certificate(one)}" for one in loose)
+    return f"{count(calls, 'call')}, where {least:,} could do: {where}"
+
+
+def certificate(one: Certificate) -> str:
+    """``enroll: 3 calls, the fewest (…)``."""
+    said = "the fewest" if one.tight else f"the fewest would be {one.least:,}"
+    return f"{WORDS[one.verb]}: {count(one.calls, 'call')}, {said} ({safe(one.because)})"
+
+
+def cash(
+    cash_in_minor: tuple[tuple[str, int], ...], cash_out_minor: tuple[tuple[str, int], ...]
+) -> str:
+    """``Cash in USD 61,500.00, out USD 250.00``."""
+    out = f", out {_sums(cash_out_minor)}" if any_money(cash_out_minor) else ""
+    return f"Cash in {_sums(cash_in_minor)}{out}"
 
 
 def any_money(sums: Iterable[tuple[str, int]]) -> bool:

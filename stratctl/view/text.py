@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stratctl.core.diagnostic import Span
@@ -23,6 +26,9 @@ SYMBOLS = {
     Verb.FLAGS: "~",
 }
 BLOCKED, INDETERMINATE, ALLOWED = "x", "!", "="
+
+WIDTH = 100
+"""Columns. Text that is not for one terminal is always laid out for this many."""
 
 WORDS = {
     Verb.CREATE: "create",
@@ -82,6 +88,33 @@ def span_text(span: Span | None, otherwise: str = "") -> str:
     return otherwise if span is None else safe(str(span))
 
 
+def wrapped(
+    text: str, width: int, *, first: str = "", rest: str = "", after_commas: bool = False
+) -> list[str]:
+    """Lines of at most ``width`` columns, broken at blanks only, so that no name or amount is torn.
+
+    Lines after the first begin with ``rest``: indented, no text from a file can pass for a line of
+    ours. ``after_commas`` keeps together what stands between two commas or semicolons.
+    """
+    # No text holds a NUL: ``safe`` shows it as its code point.
+    kept = re.sub(r"(?<![,;]) ", "\0", text) if after_commas else text
+    lines = textwrap.wrap(
+        kept,
+        width,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\0", " ") for line in lines] or [first.rstrip()]
+
+
+def marked(symbol: str, text: str, paint: Paint, style: str, width: int) -> list[str]:
+    """Lines that begin with a symbol in its colour, wrapped below it."""
+    first, *rest = wrapped(text, width, first=f"{symbol} ", rest="    ")
+    return [paint(style, symbol) + first[len(symbol) :], *rest]
+
+
 @dataclass(frozen=True, slots=True)
 class Paint:
     """Colour where the reader's terminal shows it, plain text elsewhere."""
@@ -109,7 +142,7 @@ COLORS = {
 }
 
 
-def columns(rows: list[tuple[str, ...]], *, right: frozenset[int] = frozenset()) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]], *, right: frozenset[int] = frozenset()) -> list[str]:
     """Lines of aligned cells: the columns in ``right`` to the right, empty ones left out."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return [

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 
 from stratctl.cli.commands import Command
-from stratctl.cli.console import Console
+from stratctl.cli.console import Console, Counts
 from stratctl.cli.exits import Exit
 from stratctl.cli.outputs import write_outputs
 from stratctl.cli.running import run
@@ -110,16 +111,49 @@ def test_quiet_silences_talk_and_never_errors(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr() == ("result\n", "error\n")
 
 
-def test_progress_is_plain_lines_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    """A pipe sees a line when work begins and when it ends, and not one for each step."""
+def test_short_work_says_nothing_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """A log has no line for what is done before anybody wonders."""
     console = Console()
     for done in range(101):
         console.progress("reading", done, 100)
-    console.progress("counting", 5, None)
     console.close()
-    captured = capsys.readouterr()
-    assert captured.err == "reading: 0 of 100\nreading: 100 of 100\ncounting: 5\n"
-    assert captured.out == ""
+    assert capsys.readouterr().err == ""
+
+
+def test_long_work_says_now_and_then_where_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every few seconds of silence a line says what moved since the last one."""
+    seconds = iter([0.0, 1.0, 4.0, 5.0, 10.0])
+    clock = SimpleNamespace(monotonic=lambda: next(seconds))
+    monkeypatch.setattr("stratctl.cli.console.time", clock)
+    console = Console()
+    console.progress("traders", 200, None)
+    console.progress("holdings", 1_000, None)
+    assert capsys.readouterr().err == ""
+    console.progress("traders", 400, None)
+    console.progress("traders", 600, None)
+    assert capsys.readouterr().err == "1,000 holdings, 400 traders\n600 traders\n"
+
+
+def test_a_terminal_s_line_shows_what_moved_last() -> None:
+    """However many things are counted side by side, they fit on one line."""
+    counts = Counts()
+    for number in range(9):
+        counts.take(f"traders of {number}", 200)
+    counts.take("traders of 0", 400)
+    assert counts.latest() == "400 traders of 0, 200 traders of 7, 200 traders of 8"
+
+
+@pytest.mark.parametrize(("columns", "width"), [(40, 80), (90, 90), (200, 100)])
+def test_results_fit_the_terminal_between_80_and_100(
+    columns: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A terminal's own width counts within reason; a pipe always gets the same text."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert Console().width == 100
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert Console().width == width
 
 
 class Terminal(io.StringIO):

@@ -59,8 +59,18 @@ def test_a_saved_plan_is_shown_and_applied(
     assert wrong.code == Exit.STALE
     applied = world(f"apply plan.zip --expect-digest {digest}")
     assert applied.code == Exit.DONE
-    assert "Apply complete. 3 settled, 0 skipped, 0 rejected; 2 calls." in applied.out
-    assert "+ blue-chip: enroll 2 participants, USD 20,000.00 (slot 1)" in applied.err
+    assert (
+        "Applied: 1 Strategy created, 2 enrolled.\n"
+        "Cash in USD 20,000.00; 2 participants; 2 calls.\n"
+    ) in applied.out
+    assert "Next:" not in applied.out
+    assert re.fullmatch(
+        r"\+ blue-chip: create\n"
+        r"  blue-chip: created( in \d\.\d s)?\n"
+        r"\+ blue-chip: enroll 2 participants, USD 20,000\.00\n"
+        r"  blue-chip: 2 enrolled in \d\.\d s\n",
+        applied.err,
+    )
 
 
 def test_json_keeps_standard_output_to_itself(world: World) -> None:
@@ -217,7 +227,7 @@ def test_the_total_has_to_be_typed(world: World) -> None:
     code, shown = at_a_terminal(world, b"20,000.00\n")
     assert "Type the total (cash in + cash out + turnover) to apply: 20,000.00" in shown
     assert code == Exit.DONE
-    assert "Apply complete." in shown
+    assert "Applied: 1 Strategy created, 2 enrolled." in shown
     assert "\x1b[" in shown
 
 
@@ -248,7 +258,7 @@ def test_a_signal_stops_an_apply_between_requests(
     process = world.spawn("apply", "--auto-approve")
     assert process.stderr
     for line in process.stderr:
-        if "accepted" in line:
+        if "created" in line:
             break
     process.send_signal(number)
     _, said = process.communicate(timeout=60)

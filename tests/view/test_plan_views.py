@@ -17,13 +17,13 @@ from markdown_it import MarkdownIt
 from stratctl.core import plan_json
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.errors import InputError, PlanStale
-from stratctl.core.plan import Plan
-from stratctl.core.state import Verb
+from stratctl.core.plan import Certificate, Plan
+from stratctl.core.state import Vector, Verb
 from stratctl.core.tables import Workspace
 from stratctl.view import human, markdown
 from stratctl.view import json as json_view
 from stratctl.view.human import Level
-from stratctl.view.summary import summarise
+from stratctl.view.summary import described, fewest, summarise
 from stratctl.view.text import UNSAFE, safe
 from tests.plans import Row, call, empty_plan, impact, plan_of, rich_plan, small_plan
 
@@ -138,9 +138,79 @@ def test_many_calls_of_a_kind_are_one_line() -> None:
     calls = [call(number, Verb.ENROLL, rows) for number in range(1, 101)]
     text = human.plan(plan_of(Workspace(), calls, rows))
     assert (
-        "+ enroll  100 participants  USD 100.00  to BTC 0.5, ETH 0.3, SOL 0.2  in 100 calls" in text
+        "+ enroll  100 participants  USD 100.00  in 100 calls  to BTC 0.5, ETH 0.3, SOL 0.2" in text
     )
     assert text.count("enroll  100") == 1
+
+
+MANY = Vector(tuple((f"ASSET{n}.ETH", 10**17) for n in range(10)))
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_plan_fits_the_page(width: int) -> None:
+    """No line of a plan is wider than the page, and no weight is torn from its asset."""
+    plan = rich_plan(Workspace())
+    calls = [replace(one, vector=MANY) if one.vector else one for one in plan.calls]
+    text = human.plan(replace(plan, calls=tuple(calls), warnings=()), width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "ASSET9.ETH 0.1\n" in text
+    assert not re.search(r"ETH$", text, re.MULTILINE)
+
+
+def test_what_everybody_has_is_said_once() -> None:
+    """A reason that all rows share stands above them; reasons that differ stand beside each."""
+    rows = [Row(1, f"NEW{n:03d}", 100, n > 0, "new" if n else "back") for n in range(4)]
+    same = rows[1:]
+    text = human.plan(plan_of(Workspace(), [call(1, Verb.ENROLL, same)], same))
+    assert text.count("new") == 1
+    assert "      new; auto_rebalance true\n" in text
+    mixed = human.plan(plan_of(Workspace(), [call(1, Verb.ENROLL, rows)], rows))
+    assert "      3 new, 1 back; auto_rebalance true for 3, false for 1\n" in mixed
+    assert re.search(r"NEW000 .* auto_rebalance false  back  strategies", mixed)
+
+
+def test_an_exit_of_an_asset_is_said_in_words() -> None:
+    """A weight of zero is easily overlooked, so that the sale has a line of its own."""
+    assert "      sold in full: SOL\n" in human.plan(rich_plan(Workspace()))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            '{"metadata":{"platform_label":"Blue Chip"},"quoted_currency":"USD"}',
+            'USD, platform_label "Blue Chip"',
+        ),
+        ('{"metadata":{"nested":{"a":[1]}},"other":"x"}', 'other "x", nested {"a": [1]}'),
+        ("not JSON", "not JSON"),
+        ("[1]", "[1]"),
+    ],
+)
+def test_what_a_creation_sets_is_said_in_words(body: str, said: str) -> None:
+    """Bodies are read to people, and shown as they are where they cannot be."""
+    assert described(body) == said
+
+
+def test_calls_that_could_be_spared_are_said() -> None:
+    """The certificate is one line: the fewest, or how many less there could be and where."""
+    tight = Certificate("blue-chip", Verb.ENROLL, 3, 3, "why")
+    assert fewest([tight]) == "3 calls, the fewest there can be"
+    loose = Certificate("defi", Verb.REBALANCE, 2, 1, "two opposite drifts")
+    assert fewest([tight, loose]) == (
+        "5 calls, where 4 could do: defi, rebalance: 2 calls, the fewest would be 1 "
+        "(two opposite drifts)"
+    )
+
+
+def test_who_approved_it_is_not_told_to_review_it() -> None:
+    """What apply shows of a saved plan is how much, the digest and the guards, nothing else."""
+    plan = rich_plan(Workspace())
+    text = human.approved(plan)
+    assert text.endswith(f"59 participants; 9 calls.\nDigest: {plan.digest}\n")
+    assert "guard asset_exits: 1 measured" in text
+    assert "Next:" not in text
+    assert "Next:" not in human.plan(plan, then="")
+    assert "stratctl apply plan.zip; live" in human.next_step(small_plan(Workspace()), "plan.zip")
 
 
 def test_a_guard_names_the_exact_flag() -> None:
@@ -154,7 +224,7 @@ def test_a_hint_that_names_the_flag_is_shown_as_it_is() -> None:
     """What the planner says about the way out is not said twice."""
     plan = rich_plan(Workspace())
     finding = replace(plan.findings[1], hint="--ack liquidations=1 --reason …, or a document")
-    text = human.plan(replace(plan, findings=(finding,)))
+    text = human.plan(replace(plan, findings=(finding,)), width=200)
     assert text.count("--ack") == 1
     assert "or a document" in text
 
@@ -223,6 +293,7 @@ hostile = (
     | st.text(min_size=1, max_size=60)
     | st.text("<>|`@[]()!#*_~&;:/.\n\\- w$", min_size=1, max_size=60)
 )
+UNLIMITED = 1_000_000
 RENDERER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
 
@@ -328,9 +399,11 @@ def test_no_text_becomes_a_link_on_github(text: str) -> None:
 @given(hostile)
 def test_no_text_acts_on_a_terminal(base: Plan, harmless: Plan, text: str) -> None:
     """The text view never passes on what moves a cursor, hides or reorders."""
-    shown = human.plan(with_text(text, base))
+    shown = human.plan(with_text(text, base), width=UNLIMITED)
     assert not [char for char in shown if char != "\n" and unicodedata.category(char) in UNSAFE]
-    assert shown.count("\n") == human.plan(harmless).count("\n")
+    assert shown.count("\n") == human.plan(harmless, width=UNLIMITED).count("\n")
+    narrow = human.plan(with_text(text, base))
+    assert narrow.split() == shown.split()
 
 
 def test_invisible_text_is_shown_as_its_code_point() -> None:
