@@ -6,15 +6,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from stratctl.apply import Breaker, apply_strategy, drive, recover
 from stratctl.core.errors import GuardRefused, InputError, PlanStale
-from stratctl.core.event import RowResult
-from stratctl.core.money import PRICE_DIGITS, parse_units
-from stratctl.core.report import Applied, Tally
+from stratctl.core.report import Applied
 from stratctl.core.state import Verb
 from stratctl.journal.record import Applied as AppliedRecord
 from stratctl.journal.record import Run
@@ -22,7 +18,18 @@ from stratctl.pipeline.ceiling import Fitting, fit, refuse_moved_fences
 from stratctl.pipeline.history import PlanHistory
 from stratctl.pipeline.planning import PlanInput, make
 from stratctl.pipeline.provenance import Provenance, provenance_of, refuse_old_configuration
-from stratctl.pipeline.session import Session, timestamp
+from stratctl.pipeline.refusals import (
+    SELLING_VERBS,
+    may_be_sent,
+    refuse_aged_prices,
+    refuse_another_digest,
+    refuse_another_plan,
+    refuse_moved_prices,
+    refuse_stopped,
+    sells,
+)
+from stratctl.pipeline.reporting import report_of
+from stratctl.pipeline.session import Session
 from stratctl.pipeline.working import is_still_wanted, shrunk, strategy_works
 
 if TYPE_CHECKING:
@@ -35,12 +42,6 @@ if TYPE_CHECKING:
 
 STRATEGIES_AT_ONCE = 4
 """Strategies are independent chains; the provider's rate limit is shared by all of them."""
-
-EXIT_VERBS = (Verb.LIQUIDATE, Verb.PARTIAL_SELL)
-"""What may be sent while a halt lets exits through."""
-
-SELLING_VERBS = (*EXIT_VERBS, Verb.REBALANCE)
-"""What the provider sells at whatever the price is by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def apply_plan(
 ) -> Applied:
     """Send what is approved and still needed. See ``pipeline.apply`` for what it raises."""
     if approved is not None:
-        _refuse_another_plan(session, approved, expect_digest)
+        refuse_another_plan(session, approved, expect_digest)
     environment = session.configuration.environment
     provenance = provenance_of(session.root, environment)
     with session.open_journal() as journal:
@@ -113,21 +114,12 @@ class _Apply:
         )
         fresh = make(given)
         if self._approved is None:
-            _refuse_another_digest(fresh, self._expect_digest)
+            refuse_another_digest(fresh, self._expect_digest)
         fitting = self._fit(fresh, history, recovered.open)
         plan = self._without_halted(fitting.plan, booked)
         self._conversation.approve(plan)
-        self._refuse_aged_prices(plan)
-        if fresh.stopped:
-            raise GuardRefused(
-                "; ".join(
-                    f"{finding.rule}: {finding.measured} {finding.subject},"
-                    f" the limit is {finding.limit}"
-                    for finding in fresh.findings
-                    if finding.stops
-                ),
-                hint=next(finding.hint for finding in fresh.findings if finding.stops),
-            )
+        refuse_aged_prices(plan, session)
+        refuse_stopped(fresh)
         resumed = self._resumed(recovered.open, given)
         if plan.empty and not resumed and not len(plan.satisfied):
             return self._report(plan, fitting, (), recovered.problems)
@@ -158,30 +150,17 @@ class _Apply:
 
     # --- before the first request -------------------------------------------------------------
 
-    def _fit(
-        self, fresh: Plan, history: PlanHistory, unfinished: Sequence[Unfinished]
-    ) -> Fitting:
+    def _fit(self, fresh: Plan, history: PlanHistory, unfinished: Sequence[Unfinished]) -> Fitting:
         if self._approved is None:
             return Fitting(fresh, (), ())
         refuse_moved_fences(self._approved, fresh, history.slots)
         fitting = fit(self._approved, fresh)
-        if _sells(fitting.plan) or any(one.intent.verb in SELLING_VERBS for one in unfinished):
-            _refuse_moved_prices(self._approved, fitting.plan, self._session)
+        if sells(fitting.plan) or any(one.intent.verb in SELLING_VERBS for one in unfinished):
+            refuse_moved_prices(self._approved, fitting.plan, self._session)
         return fitting
 
-    def _refuse_aged_prices(self, plan: Plan) -> None:
-        """Somebody may have taken long to say yes. Raises PlanStale."""
-        policy = self._session.configuration.policy
-        age = self._session.now() - datetime.fromisoformat(plan.as_of)
-        if _sells(plan) and age > timedelta(seconds=policy.price_max_age_seconds):
-            raise PlanStale(
-                f"prices are {age.total_seconds():.0f} s old,"
-                f" prices.max_age_seconds is {policy.price_max_age_seconds}",
-                hint="apply again",
-            )
-
     def _without_halted(self, plan: Plan, booked: Booked) -> Plan:
-        calls = tuple(call for call in plan.calls if _may_be_sent(call.verb, booked))
+        calls = tuple(call for call in plan.calls if may_be_sent(call.verb, booked))
         return replace(plan, calls=calls)
 
     def _resumed(self, unfinished: Sequence[Unfinished], given: PlanInput) -> dict[str, Unfinished]:
@@ -190,7 +169,7 @@ class _Apply:
         wanted = {
             one.intent.strategy: one
             for one in unfinished
-            if _may_be_sent(one.intent.verb, given.booked)
+            if may_be_sent(one.intent.verb, given.booked)
             and is_still_wanted(one, given, self._approved)
         }
         unwanted = [one for one in unfinished if one not in wanted.values()]
@@ -224,8 +203,9 @@ class _Apply:
     def _send_strategy(
         self, work: StrategyWork, breaker: Breaker, given: PlanInput
     ) -> StrategyResult:
+        finished = False
         try:
-            return drive(
+            result = drive(
                 apply_strategy(
                     work,
                     self._session.writer,
@@ -235,10 +215,12 @@ class _Apply:
                 ),
                 self._append,
             )
-        except BaseException:
-            # Whatever it is, it stops the other Strategies' next requests, then travels on.
-            self._failed.set()
-            raise
+            finished = True
+            return result
+        finally:
+            # Whatever ended it, the other Strategies start no further request.
+            if not finished:
+                self._failed.set()
 
     def _replan(self, work: StrategyWork, given: PlanInput) -> tuple[CallWork, ...]:
         """At the barrier: read this Strategy again; its rebalances and flags may only shrink."""
@@ -277,8 +259,6 @@ class _Apply:
     def _stopping(self) -> bool:
         return self._failed.is_set() or self._conversation.stopping()
 
-    # --- afterwards ---------------------------------------------------------------------------
-
     def _report(
         self,
         plan: Plan,
@@ -286,139 +266,11 @@ class _Apply:
         results: Sequence[StrategyResult],
         problems: Sequence[Problem],
     ) -> Applied:
-        outcomes = [outcome for result in results for outcome in result.outcomes]
-        return Applied(
-            environment=plan.environment,
-            plan_digest=self._approved.digest if self._approved else plan.digest,
-            tallies=_tallies(plan, results),
-            problems=(*problems, *(p for result in results for p in result.problems)),
-            not_needed=fitting.not_needed,
-            left_for_next=fitting.left_for_next,
-            rejected=tuple(
-                (outcome.strategy, row.participant_code, row.reason)
-                for outcome in outcomes
-                for row in outcome.rows
-                if row.result is RowResult.REJECTED
-            ),
-            interrupted=any(result.interrupted for result in results),
+        return report_of(
+            plan,
+            fitting,
+            results,
+            digest=self._approved.digest if self._approved else plan.digest,
+            problems=problems,
             journal_head=self._journal.head,
-            participants=len(_touched(plan, results)),
         )
-
-
-def _touched(plan: Plan, results: Sequence[StrategyResult]) -> set[str]:
-    """Everybody in an outcome of this apply, and everybody whose flag was set."""
-    done = {number for result in results for number in result.done}
-    flags = [call.number for call in plan.calls if call.verb is Verb.FLAGS and call.number in done]
-    flagged = plan.rows.workspace.rows(
-        f"SELECT participant_code FROM {plan.rows} WHERE list_contains($1::INTEGER[], call)",
-        [flags],
-    )
-    outcomes = [outcome for result in results for outcome in result.outcomes]
-    settled = {row.participant_code for outcome in outcomes for row in outcome.rows}
-    return settled | {code for (code,) in flagged}
-
-
-def _may_be_sent(verb: Verb, booked: Booked) -> bool:
-    """A halt that lets exits through holds back everything else, also what a crash left open."""
-    return booked.halted != "exits_only" or verb in EXIT_VERBS
-
-
-def _tallies(plan: Plan, results: Sequence[StrategyResult]) -> tuple[Tally, ...]:
-    """Per Strategy and verb: Operations from their outcomes, the rest from calls that are done."""
-    currencies = {call.strategy: call.currency for call in plan.calls}
-    tallies: dict[tuple[str, Verb], Tally] = {}
-
-    def add(tally: Tally) -> None:
-        key = tally.strategy, tally.verb
-        before = tallies.get(key)
-        tallies[key] = (
-            replace(
-                tally,
-                calls=before.calls + tally.calls,
-                settled=before.settled + tally.settled,
-                skipped=before.skipped + tally.skipped,
-                rejected=before.rejected + tally.rejected,
-                amount_minor=before.amount_minor + tally.amount_minor,
-            )
-            if before
-            else tally
-        )
-
-    for result in results:
-        currency = currencies.get(result.strategy, "")
-        for call in plan.calls:
-            if call.number in result.done and call.verb in (
-                Verb.CREATE,
-                Verb.METADATA,
-                Verb.FLAGS,
-            ):
-                done = max(call.rows, 1)
-                add(Tally(call.strategy, call.verb, currency, call.requests, done, 0, 0, 0))
-        for outcome in result.outcomes:
-            counts = dict.fromkeys(RowResult, 0)
-            for row in outcome.rows:
-                counts[row.result] += 1
-            add(
-                Tally(
-                    strategy=outcome.strategy,
-                    verb=outcome.verb,
-                    currency=currency,
-                    calls=1,
-                    settled=counts[RowResult.SETTLED],
-                    skipped=counts[RowResult.SKIPPED],
-                    rejected=counts[RowResult.REJECTED],
-                    amount_minor=sum(
-                        row.amount_minor or 0
-                        for row in outcome.rows
-                        if row.result is RowResult.SETTLED
-                    ),
-                )
-            )
-    return tuple(tallies.values())
-
-
-def _refuse_another_plan(session: Session, approved: Plan, expect_digest: str | None) -> None:
-    """An approval is for one digest, one environment, one configuration, and some hours."""
-    environment = session.configuration.environment
-    _refuse_another_digest(approved, expect_digest)
-    if (approved.realm, approved.environment) != (environment.realm, environment.name):
-        raise PlanStale(
-            f"the plan is for {approved.environment} in realm {approved.realm},"
-            f" not for {environment.name} in realm {environment.realm}"
-        )
-    if approved.configuration != session.configuration.desired.digest:
-        raise PlanStale(
-            "the configuration changed since the plan was made", hint="plan this configuration"
-        )
-    if approved.expires_at < timestamp(session.now()):
-        raise PlanStale(f"the plan expired at {approved.expires_at}", hint="plan again")
-
-
-def _refuse_another_digest(plan: Plan, expected: str | None) -> None:
-    """An expected digest only ever verifies. Raises PlanStale."""
-    if expected is not None and plan.digest != expected.lower():
-        raise PlanStale(f"the plan's digest is {plan.digest}, {expected} was expected")
-
-
-def _sells(plan: Plan) -> bool:
-    """Whether any call sells, and so depends on the price that the provider will find."""
-    return any(call.verb in SELLING_VERBS for call in plan.calls)
-
-
-def _refuse_moved_prices(approved: Plan, plan: Plan, session: Session) -> None:
-    """Sells and rebalances have no limit price, so the price must not have moved too far.
-
-    Buys of a fixed amount of money go ahead: their amount is what was approved.
-    """
-    limit = session.configuration.policy.price_max_move
-    now = {(asset, currency): text for asset, currency, text in plan.prices}
-    for asset, currency, text in approved.prices:
-        then_e8 = parse_units(text, PRICE_DIGITS)
-        now_e8 = parse_units(now.get((asset, currency), "0"), PRICE_DIGITS)
-        if then_e8 and Fraction(abs(now_e8 - then_e8), then_e8) > limit:
-            raise PlanStale(
-                f"{asset} was {currency} {text} when the plan was made and is"
-                f" {now.get((asset, currency), 'without a price')} now",
-                hint="prices.max_move in policy.yaml is the limit; plan again",
-            )

@@ -1,0 +1,113 @@
+"""What an apply did, in the order in which it was planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from stratctl.core.event import RowResult
+from stratctl.core.report import Applied, Tally
+from stratctl.core.state import VERB_ORDER, Verb
+
+if TYPE_CHECKING:
+    from stratctl.apply import StrategyResult
+    from stratctl.core.event import Outcome, Problem
+    from stratctl.core.plan import Plan
+    from stratctl.pipeline.ceiling import Fitting
+
+
+def report_of(
+    plan: Plan,
+    fitting: Fitting,
+    results: Sequence[StrategyResult],
+    *,
+    digest: str,
+    problems: Sequence[Problem],
+    journal_head: str,
+) -> Applied:
+    """The report of one apply. ``problems`` are those of recovery, before anything was sent."""
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    return Applied(
+        environment=plan.environment,
+        plan_digest=digest,
+        tallies=_tallies(plan, results),
+        problems=(*problems, *(p for result in results for p in result.problems)),
+        not_needed=fitting.not_needed,
+        left_for_next=fitting.left_for_next,
+        rejected=tuple(
+            (outcome.strategy, row.participant_code, row.reason)
+            for outcome in outcomes
+            for row in outcome.rows
+            if row.result is RowResult.REJECTED
+        ),
+        interrupted=any(result.interrupted for result in results),
+        journal_head=journal_head,
+        participants=len(_touched(plan, results)),
+    )
+
+
+def _touched(plan: Plan, results: Sequence[StrategyResult]) -> set[str]:
+    """Everybody in an outcome of this apply, and everybody whose flag was set."""
+    done = {number for result in results for number in result.done}
+    flags = [call.number for call in plan.calls if call.verb is Verb.FLAGS and call.number in done]
+    flagged = plan.rows.workspace.rows(
+        f"SELECT participant_code FROM {plan.rows} WHERE list_contains($1::INTEGER[], call)",
+        [flags],
+    )
+    outcomes = [outcome for result in results for outcome in result.outcomes]
+    settled = {row.participant_code for outcome in outcomes for row in outcome.rows}
+    return settled | {code for (code,) in flagged}
+
+
+def _tallies(plan: Plan, results: Sequence[StrategyResult]) -> tuple[Tally, ...]:
+    """One per Strategy and verb, in the order of a plan."""
+    currencies = {call.strategy: call.currency for call in plan.calls}
+    parts: dict[tuple[str, Verb], list[Tally]] = {}
+    for result in results:
+        currency = currencies.get(result.strategy, "")
+        for tally in (
+            *_document_tallies(plan, result),
+            *(_outcome_tally(outcome, currency) for outcome in result.outcomes),
+        ):
+            parts.setdefault((tally.strategy, tally.verb), []).append(tally)
+    return tuple(
+        _sum(parts[key]) for key in sorted(parts, key=lambda k: (k[0], VERB_ORDER.index(k[1])))
+    )
+
+
+def _document_tallies(plan: Plan, result: StrategyResult) -> Iterator[Tally]:
+    """Calls that become no Operation: they are done when they were read back."""
+    for call in plan.calls:
+        if call.number in result.done and call.verb in (Verb.CREATE, Verb.METADATA, Verb.FLAGS):
+            settled = max(call.rows, 1)
+            yield Tally(call.strategy, call.verb, call.currency, call.requests, settled, 0, 0, 0)
+
+
+def _outcome_tally(outcome: Outcome, currency: str) -> Tally:
+    results = [row.result for row in outcome.rows]
+    return Tally(
+        strategy=outcome.strategy,
+        verb=outcome.verb,
+        currency=currency,
+        calls=1,
+        settled=results.count(RowResult.SETTLED),
+        skipped=results.count(RowResult.SKIPPED),
+        rejected=results.count(RowResult.REJECTED),
+        amount_minor=sum(
+            row.amount_minor or 0 for row in outcome.rows if row.result is RowResult.SETTLED
+        ),
+    )
+
+
+def _sum(tallies: Sequence[Tally]) -> Tally:
+    first = tallies[0]
+    return Tally(
+        strategy=first.strategy,
+        verb=first.verb,
+        currency=first.currency,
+        calls=sum(tally.calls for tally in tallies),
+        settled=sum(tally.settled for tally in tallies),
+        skipped=sum(tally.skipped for tally in tallies),
+        rejected=sum(tally.rejected for tally in tallies),
+        amount_minor=sum(tally.amount_minor for tally in tallies),
+    )
