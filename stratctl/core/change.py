@@ -34,13 +34,13 @@ CHANGE_ROWS = {
 }
 """One row per desired participant that differs from live in anything.
 
-``flow_in_minor`` / ``flow_out_minor``: declared minus counted, never negative. ``exited``: as declared; ``leaving``: its
-liquidation is outstanding; then the forfeits are the flows that will never move. ``flag`` is the
-auto_rebalance flag to have. ``retarget`` says why the allocations may need work: ``changed`` (the
-declared target is another than the last one satisfied), ``epoch`` (one more was asked for),
-``unknown`` (nothing says what the last target was), ``watch`` (bands are watched), or NULL.
-``manages_membership``: whether the cohort may enroll and liquidate. ``stopped`` says why nothing
-may be done for the row now, or NULL."""
+``flow_in_minor`` / ``flow_out_minor``: declared minus counted, never negative. ``exited``: as
+declared; ``leaving``: its liquidation is outstanding; then the forfeits are the flows that will
+never move. ``flag`` is the auto_rebalance flag to have. ``retarget`` says why the allocations may
+need work: ``changed`` (the declared target is another than the last one satisfied), ``epoch`` (one
+more was asked for), ``unknown`` (nothing says what the last target was), ``watch`` (bands are
+watched), or NULL. ``manages_membership``: whether the cohort may enroll and liquidate. ``stopped``
+says why nothing may be done for the row now, or NULL."""
 
 REMOVED_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR"}
 """Participants that we managed and that nothing declares any more: reported, never sold."""
