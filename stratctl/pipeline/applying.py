@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from stratctl.apply import Breaker, apply_strategy, drive, recover
 from stratctl.core.errors import GuardRefused, InputError, PlanStale
+from stratctl.core.event import Intent
 from stratctl.core.report import Applied
 from stratctl.core.state import Verb
 from stratctl.journal.record import Applied as AppliedRecord
@@ -33,8 +34,8 @@ from stratctl.pipeline.session import Session
 from stratctl.pipeline.working import is_still_wanted, shrunk, strategy_works
 
 if TYPE_CHECKING:
-    from stratctl.apply import CallWork, StrategyResult, StrategyWork
-    from stratctl.core.event import Event, Problem, Receipt, Unfinished
+    from stratctl.apply import CallWork, Recovered, StrategyResult, StrategyWork
+    from stratctl.core.event import Event, Receipt, Unfinished
     from stratctl.core.plan import Plan
     from stratctl.core.report import Progress, Watcher
     from stratctl.core.state import Booked
@@ -96,12 +97,11 @@ class _Apply:
         self._expect_digest = expect_digest
         self._conversation = conversation
         self._failed = threading.Event()
+        self._found: list[Recovered] = []
 
     def run(self) -> Applied:
-        session, journal, writer = self._session, self._journal, self._session.writer
-        recovered = drive(
-            recover(journal.unfinished(), writer, stopping=self._stopping), self._append
-        )
+        session, journal = self._session, self._journal
+        unfinished = self._recover(journal.unfinished())
         history = PlanHistory.of(journal.entries(), self._approved)
         booked = journal.booked(session.workspace)
         live = session.read_live(session.configuration, booked, self._conversation.progress)
@@ -115,14 +115,14 @@ class _Apply:
         fresh = make(given)
         if self._approved is None:
             refuse_another_digest(fresh, self._expect_digest)
-        fitting = self._fit(fresh, history, recovered.open)
+        fitting = self._fit(fresh, history, unfinished)
         plan = self._without_halted(fitting.plan, booked)
         self._conversation.approve(plan)
         refuse_aged_prices(plan, session)
         refuse_stopped(fresh)
-        resumed = self._resumed(recovered.open, given)
+        resumed = self._resumed(unfinished, given)
         if plan.empty and not resumed and not len(plan.satisfied):
-            return self._report(plan, fitting, (), recovered.problems)
+            return self._report(plan, fitting, ())
         digest = self._approved.digest if self._approved else plan.digest
         journal.append(
             Run(
@@ -137,7 +137,7 @@ class _Apply:
             plan, live, booked, resumed=resumed, unproven=self._unproven(resumed)
         )
         results = self._send(works, given)
-        report = self._report(plan, fitting, results, recovered.problems)
+        report = self._report(plan, fitting, results)
         journal.append(
             AppliedRecord(
                 commit=plan.commit,
@@ -149,6 +149,27 @@ class _Apply:
         return replace(report, journal_head=journal.head)
 
     # --- before the first request -------------------------------------------------------------
+
+    def _recover(
+        self,
+        unfinished: Sequence[Unfinished],
+        *,
+        wanted: Callable[[Unfinished], bool] = lambda _: True,
+        wait: bool = False,
+    ) -> tuple[Unfinished, ...]:
+        """Find out what became of these calls; those that stay open. Ends go into the report."""
+        recovered = drive(
+            recover(
+                unfinished,
+                self._session.writer,
+                wanted=wanted,
+                wait=wait,
+                stopping=self._stopping,
+            ),
+            self._append,
+        )
+        self._found.append(recovered)
+        return recovered.open
 
     def _fit(self, fresh: Plan, history: PlanHistory, unfinished: Sequence[Unfinished]) -> Fitting:
         if self._approved is None:
@@ -174,16 +195,7 @@ class _Apply:
         }
         unwanted = [one for one in unfinished if one not in wanted.values()]
         if unwanted:
-            drive(
-                recover(
-                    unwanted,
-                    self._session.writer,
-                    wanted=lambda _: False,
-                    wait=True,
-                    stopping=self._stopping,
-                ),
-                self._append,
-            )
+            self._recover(unwanted, wanted=lambda _: False, wait=True)
         return wanted
 
     def _unproven(self, resumed: Mapping[str, Unfinished]) -> tuple[Unfinished, ...]:
@@ -264,13 +276,22 @@ class _Apply:
         plan: Plan,
         fitting: Fitting,
         results: Sequence[StrategyResult],
-        problems: Sequence[Problem],
     ) -> Applied:
         return report_of(
             plan,
             fitting,
             results,
+            recovered=self._found,
+            currencies=self._currencies(),
             digest=self._approved.digest if self._approved else plan.digest,
-            problems=problems,
             journal_head=self._journal.head,
         )
+
+    def _currencies(self) -> dict[str, str]:
+        """By Strategy, also of those that are declared no more and had a call without an end."""
+        intents = (one.event for one in self._journal.entries() if isinstance(one.event, Intent))
+        declared = self._session.configuration.desired.strategies
+        return {
+            **{intent.strategy: intent.currency for intent in intents},
+            **{strategy.name: strategy.quoted_currency for strategy in declared},
+        }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stratctl.core.event import RowResult
@@ -10,8 +10,8 @@ from stratctl.core.report import Applied, Tally
 from stratctl.core.state import VERB_ORDER, Verb
 
 if TYPE_CHECKING:
-    from stratctl.apply import StrategyResult
-    from stratctl.core.event import Outcome, Problem
+    from stratctl.apply import Recovered, StrategyResult
+    from stratctl.core.event import Outcome
     from stratctl.core.plan import Plan
     from stratctl.pipeline.ceiling import Fitting
 
@@ -21,17 +21,22 @@ def report_of(
     fitting: Fitting,
     results: Sequence[StrategyResult],
     *,
+    recovered: Sequence[Recovered],
+    currencies: Mapping[str, str],
     digest: str,
-    problems: Sequence[Problem],
     journal_head: str,
 ) -> Applied:
-    """The report of one apply. ``problems`` are those of recovery, before anything was sent."""
-    outcomes = [outcome for result in results for outcome in result.outcomes]
+    """The report of one apply, with the ends that it found of an earlier one's calls.
+
+    ``currencies``: by Strategy, of all that have an outcome.
+    """
+    ended: tuple[Recovered | StrategyResult, ...] = (*recovered, *results)
+    outcomes = [outcome for each in ended for outcome in each.outcomes]
     return Applied(
         environment=plan.environment,
         plan_digest=digest,
-        tallies=_tallies(plan, results),
-        problems=(*problems, *(p for result in results for p in result.problems)),
+        tallies=_tallies(plan, results, outcomes, currencies),
+        problems=tuple(problem for each in ended for problem in each.problems),
         not_needed=fitting.not_needed,
         left_for_next=fitting.left_for_next,
         rejected=tuple(
@@ -42,11 +47,13 @@ def report_of(
         ),
         interrupted=any(result.interrupted for result in results),
         journal_head=journal_head,
-        participants=len(_touched(plan, results)),
+        participants=len(_touched(plan, results, outcomes)),
     )
 
 
-def _touched(plan: Plan, results: Sequence[StrategyResult]) -> set[str]:
+def _touched(
+    plan: Plan, results: Sequence[StrategyResult], outcomes: Sequence[Outcome]
+) -> set[str]:
     """Everybody in an outcome of this apply, and everybody whose flag was set."""
     done = {number for result in results for number in result.done}
     flags = [call.number for call in plan.calls if call.verb is Verb.FLAGS and call.number in done]
@@ -54,22 +61,23 @@ def _touched(plan: Plan, results: Sequence[StrategyResult]) -> set[str]:
         f"SELECT participant_code FROM {plan.rows} WHERE list_contains($1::INTEGER[], call)",
         [flags],
     )
-    outcomes = [outcome for result in results for outcome in result.outcomes]
     settled = {row.participant_code for outcome in outcomes for row in outcome.rows}
     return settled | {code for (code,) in flagged}
 
 
-def _tallies(plan: Plan, results: Sequence[StrategyResult]) -> tuple[Tally, ...]:
+def _tallies(
+    plan: Plan,
+    results: Sequence[StrategyResult],
+    outcomes: Sequence[Outcome],
+    currencies: Mapping[str, str],
+) -> tuple[Tally, ...]:
     """One per Strategy and verb, in the order of a plan."""
-    currencies = {call.strategy: call.currency for call in plan.calls}
     parts: dict[tuple[str, Verb], list[Tally]] = {}
-    for result in results:
-        currency = currencies.get(result.strategy, "")
-        for tally in (
-            *_document_tallies(plan, result),
-            *(_outcome_tally(outcome, currency) for outcome in result.outcomes),
-        ):
-            parts.setdefault((tally.strategy, tally.verb), []).append(tally)
+    for tally in (
+        *(tally for result in results for tally in _document_tallies(plan, result)),
+        *(_outcome_tally(outcome, currencies[outcome.strategy]) for outcome in outcomes),
+    ):
+        parts.setdefault((tally.strategy, tally.verb), []).append(tally)
     return tuple(
         _sum(parts[key]) for key in sorted(parts, key=lambda k: (k[0], VERB_ORDER.index(k[1])))
     )

@@ -5,6 +5,7 @@ What moved is read from the provider's Executions. Processes are real, and so is
 
 import shutil
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -152,7 +153,8 @@ def test_killed_while_it_waits_for_an_answer(
     codes = begin(project)
     project.settle()
     change(project, codes)
-    project.sandbox.fault(fault, path, **({"seconds": 20} if fault == "late" else {}))
+    late: dict[str, Any] = {"seconds": 20} if fault == "late" else {}
+    project.sandbox.fault(fault, path, **late)
     pid = warm.start(project)
     eventually(lambda: any(entry["fault"] == fault for entry in project.sandbox.log()[-20:]))
     assert warm.kill(pid).killed
@@ -163,6 +165,40 @@ def test_killed_while_it_waits_for_an_answer(
     project.sandbox.control("advance", {"seconds": 20})
     finish(project, warm)
     changed(project, codes)
+
+
+def test_what_recovery_found_is_reported(project: Project, warm: Machines) -> None:
+    """The end of a call that a killed apply had sent is in the next one's report, refusals too."""
+    codes = begin(project)
+    project.policy["calls"] = {"participants": 1000}
+    project.save()
+    project.sandbox.fault("timeout_after", "/enroll")
+    pid = warm.start(project, gate=[2, str(project.root / ".stratctl" / "gate")])
+    eventually((project.root / ".stratctl" / "gate.reached").exists)
+    project.sandbox.standing(codes[1], "locked", "compliance")
+    (project.root / ".stratctl" / "gate").touch()
+    eventually(lambda: project.witness("core").types() == ["enrollment"])
+    assert warm.kill(pid).killed
+    report = project.apply()
+    assert report.exit_code == 5
+    assert [code for _, code, _ in report.rejected] == [codes[1]]
+    (tally,) = report.tallies
+    assert (tally.verb.value, tally.settled, tally.rejected) == ("enroll", 2, 1)
+    assert (tally.currency, tally.amount_minor) == ("USD", 20_000)
+    assert warm.apply(project).code == 0
+
+
+def test_what_was_resumed_is_reported(project: Project, warm: Machines) -> None:
+    """A call that a killed apply had announced and the next one sends is in that one's report."""
+    codes = begin(project)
+    project.settle()
+    project.line("members", codes[0])["contributed"] = "150.00"
+    project.save()
+    assert warm.apply(project, kill=["after", 3]).killed
+    report = project.apply()
+    (tally,) = report.tallies
+    assert (tally.verb.value, tally.settled) == ("top_up", 1)
+    assert (tally.currency, tally.amount_minor) == ("USD", 5_000)
 
 
 def test_killed_before_a_strategy_was_known_to_be_created(project: Project, warm: Machines) -> None:
