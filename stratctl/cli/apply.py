@@ -56,6 +56,16 @@ def apply(
     applying again; nothing moves twice.
 
     \b
+    Exit codes:
+      0  done, or nothing to do
+      3  a guard or a halt refused
+      4  live, prices or the configuration moved since the plan, or another digest
+      5  done in part: some participants were rejected
+      6  an outcome is not known yet: apply again
+      7  nobody approved
+      8  another apply is running
+
+    \b
     Examples:
       stratctl apply
       stratctl apply plan.zip
@@ -129,7 +139,8 @@ class _Approval:
         """Raises PlanStale, GuardRefused or ApprovalMissing; returns when it may be sent."""
         from stratctl.core.errors import GuardRefused, PlanStale
 
-        self._show(made)
+        if not (self.by_file and made.empty):
+            self._show(made)
         if not self.by_file and self.digest and made.digest != self.digest.lower():
             raise PlanStale(f"the plan's digest is {made.digest}, {self.digest} was expected")
         if made.stopped:

@@ -43,7 +43,10 @@ def log(state: State, chosen: str | None) -> int:
 @format_option("text", "json")
 @click.pass_obj
 def verify(state: State, chosen: str | None) -> int:
-    """Check every line of the journal against the chain, and its sums against each other.
+    """Check the journal against its chain and its sums.
+
+    Every line against the one before it, and the totals by a second reckoning. One changed byte is
+    an error (exit code 1).
 
     \b
     Examples:

@@ -14,7 +14,7 @@ import click
 
 from stratctl import __version__
 from stratctl.cli.exits import Exit
-from stratctl.cli.state import State, global_options
+from stratctl.cli.state import GLOBAL, State, global_options
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("init", "Scaffold a project that validates."),
@@ -45,6 +45,16 @@ class Command(click.Command):
         """Hand the global options to the state, the rest to the function."""
         ctx.ensure_object(State).take(ctx)
         return super().invoke(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """What is the command's own first, then what every command takes."""
+        shared = {option.name for option in GLOBAL}
+        for title, those in (("Options", False), ("Options of every command", True)):
+            options = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
+            chosen = [one for one in options if (one.name in shared) is those]
+            records = [record for one in chosen if (record := one.get_help_record(ctx))]
+            with formatter.section(title):
+                formatter.write_dl(records)
 
 
 class Group(click.Group):

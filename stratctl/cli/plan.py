@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the plan for apply."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Save the plan: stratctl apply FILE.",
 )
 @format_option("text", "markdown", "json")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
@@ -59,11 +61,19 @@ def plan(
     as outputs.
 
     \b
+    Exit codes:
+      0  planned (with --detailed-exitcode: no changes)
+      1  an error
+      2  there are changes, with --detailed-exitcode
+      3  a guard stops the plan
+
+    \b
     Examples:
       stratctl plan
       stratctl plan -v                          # every row
       stratctl plan --out plan.zip && stratctl apply plan.zip
       stratctl plan --format markdown           # for a pull request
+      stratctl plan --target blue-chip          # the others are left alone, and it says so
       stratctl plan --ack liquidations=3 --reason "closing three test accounts"
     """
     from stratctl import pipeline

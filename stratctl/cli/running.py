@@ -68,7 +68,8 @@ def _failed(state: State, error: StratctlError) -> int:
         console.result(diagnostics.github(found))
         return code
     if state.format == "markdown":
-        said = markdown.diagnostics(found) if found else markdown.error(error.summary, error.hint)
+        hint = diagnostics.way_out(error)
+        said = markdown.diagnostics(found) if found else markdown.error(error.summary, hint)
         console.result(said)
     sources = state.sources(found)
     console.error(diagnostics.error_text(error, sources, color=console.colors_errors))

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stratctl.core.diagnostic import Diagnostic, Severity
-from stratctl.core.errors import InputError, StratctlError
+from stratctl.core.errors import (
+    AccessRefused,
+    BadResponse,
+    InputError,
+    JournalUnavailable,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    PlanFileError,
+    PlanStale,
+    ReadStale,
+    StratctlError,
+)
 from stratctl.core.settings import Configuration
 from stratctl.view.text import Paint, count, safe
 
@@ -112,6 +124,24 @@ def _property(value: str) -> str:
 
 # --- errors ----------------------------------------------------------------------------------
 
+_WAYS_OUT: Mapping[type[StratctlError], str] = {
+    NotSent: "nothing was sent; check the network and the endpoint in stratctl.yaml",
+    OutcomeUnknown: "apply again: it finds out first, and sends nothing twice",
+    AccessRefused: "check the credentials, their rights, and that this address is allowed",
+    NotFound: "check platform_code and endpoint in stratctl.yaml, and provider ids",
+    BadResponse: "nothing was sent; try again, and report it to the provider if it stays",
+    ReadStale: "nothing was sent; try again in a minute",
+    PlanStale: "plan again",
+    PlanFileError: "make it with stratctl plan --out FILE",
+    JournalUnavailable: "nothing was sent; make the journal's directory readable and writable",
+}
+"""What to do where the error itself does not say."""
+
+
+def way_out(error: StratctlError) -> str:
+    """What a person can do about an error; empty when nobody knows."""
+    return error.hint or _WAYS_OUT.get(type(error), "")
+
 
 def error_text(error: StratctlError, sources: Sources, *, color: bool = False) -> str:
     """An error of the tree for a person: what, why, the way out."""
@@ -119,6 +149,6 @@ def error_text(error: StratctlError, sources: Sources, *, color: bool = False) -
         return text(error.diagnostics, sources, color=color)
     paint = Paint(color)
     shown = [f"{paint('red', 'error')}: {safe(error.summary, longest=2_000)}"]
-    if error.hint:
-        shown.append(f"    hint: {safe(error.hint)}")
+    if hint := way_out(error):
+        shown.append(f"    hint: {safe(hint)}")
     return "\n".join(shown) + "\n"

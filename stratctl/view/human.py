@@ -216,8 +216,9 @@ class _Page:
                 ]
         said += unmanaged_lines(plan)
         said += [f"note: {safe(note)}" for note in plan.notes]
-        if plan.prices and not plan.empty and self.level is not Level.SUMMARY:
-            lines += wrapped(prices_text(plan), self.width, rest="    ", after_commas=True)
+        prices = prices_text(plan)
+        if prices and self.level is not Level.SUMMARY:
+            lines += wrapped(prices, self.width, rest="    ", after_commas=True)
         lines += [line for text in said for line in self._wrapped(text, first="", rest="    ")]
         for warning in plan.warnings:
             lines += diagnostics.lines(warning, {}, self.paint)
@@ -341,9 +342,13 @@ def acknowledge_with(finding: GuardFinding) -> str:
 
 
 def prices_text(plan: Plan, *, shown: int = 1_000) -> str:
-    """The prices that the estimates rest on."""
-    listed = ", ".join(f"{safe(a)}/{safe(c)} {safe(price)}" for a, c, price in plan.prices[:shown])
-    hidden = len(plan.prices) - shown
+    """The prices that the estimates rest on; empty without any."""
+    moved = {asset for impact in plan.impacts for asset, *_ in impact.turnover_by_asset}
+    prices = [price for price in plan.prices if price[0] in moved]
+    listed = ", ".join(f"{safe(a)}/{safe(c)} {safe(price)}" for a, c, price in prices[:shown])
+    if not listed:
+        return ""
+    hidden = len(prices) - shown
     more = f" and {hidden:,} more" if hidden > 0 else ""
     return f"prices as of {safe(plan.as_of)}: {listed}{more}"
 

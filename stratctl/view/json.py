@@ -12,7 +12,7 @@ from stratctl.core.errors import InputError, StratctlError
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, format_units
 from stratctl.core.plan import Plan
 from stratctl.core.report import Applied, AuditReport, Status, StrategyStatus
-from stratctl.view.diagnostics import tally
+from stratctl.view.diagnostics import tally, way_out
 from stratctl.view.summary import summarise
 
 Json = dict[str, Any]
@@ -219,7 +219,7 @@ def error(error: StratctlError, exit_code: int) -> str:
     said: Json = {
         "kind": type(error).__name__,
         "summary": error.summary,
-        "hint": error.hint,
+        "hint": way_out(error),
         "exit_code": exit_code,
     }
     if isinstance(error, InputError):

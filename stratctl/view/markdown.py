@@ -281,8 +281,9 @@ def _conditions(plan: Plan, shown: int) -> Iterator[str]:
     said = [human.float_text(need) for need in plan.floats[:shown] if need.needed_minor]
     if plan.certificates:
         said.append(fewest(plan.certificates))
-    if plan.prices and shown and not plan.empty:
-        said.append(human.prices_text(plan, shown=PRICES_SHOWN))
+    prices = human.prices_text(plan, shown=PRICES_SHOWN)
+    if prices and shown:
+        said.append(prices)
     said += human.unmanaged_lines(plan)
     said += [f"note: {note}" for note in plan.notes[:shown]]
     yield from (f"- {escape(line, longest=2_000)}" for line in said)

@@ -15,6 +15,7 @@ from stratctl.view.text import (
     INDETERMINATE,
     SYMBOLS,
     WIDTH,
+    WORDS,
     Paint,
     columns,
     count,
@@ -75,7 +76,8 @@ def applied_headline(result: Applied) -> str:
 def _sentences(result: Applied) -> Iterator[str]:
     opened = [problem for problem in result.problems if problem.indeterminate]
     if not result.tallies and not result.problems and not result.interrupted:
-        yield "Nothing to apply. Live matches the configuration."
+        needed = ": what was approved is no longer needed" if result.not_needed else ""
+        yield f"Nothing to apply{needed}."
         return
     if opened:
         outcomes = count(len(opened), "open outcome")
@@ -161,7 +163,7 @@ def _left(rows: Iterable[tuple[str, str, str]], why: str) -> Iterator[str]:
         groups.setdefault((strategy, verb), []).append(participant)
     for (strategy, verb), named in sorted(groups.items()):
         number = count(len(named), "participant")
-        yield f"{safe(strategy)}: {safe(verb)} of {number} {why} ({_named(named)})"
+        yield f"{safe(strategy)}: {WORDS[Verb(verb)]} of {number} {why} ({_named(named)})"
 
 
 def _named(participants: Sequence[str]) -> str:
@@ -231,17 +233,26 @@ def _percent(share_e18: int) -> str:
 
 
 def journal_line(entry: Mapping[str, Any]) -> str:
-    """One entry of the journal on one line: place, time, what, and what it says."""
+    """One entry of the journal on one line: place, time, what, and what it says.
+
+    What only machines compare is left to --format json.
+    """
+    order = {key: place for place, key in enumerate(_FIRST)}
     about = {
-        key: value
-        for key, value in sorted(entry.items())
-        if key not in _ENVELOPE and value not in ("", None, [], {})
+        key: entry[key]
+        for key in sorted(entry, key=lambda key: (order.get(key, len(order)), key))
+        if key not in _ENVELOPE | _LONG and entry[key] not in ("", None, [], {})
     }
-    said = " ".join(f"{safe(key)}={_said(value)}" for key, value in about.items())
+    named = [_said(about.pop(key)) for key in _NAMES if key in about]
+    rest = [f"{safe(key)}={_said(value)}" for key, value in about.items()]
+    said = " ".join((*named, *rest))
     return f"{entry['seq']:>6}  {safe(str(entry['t']))}  {safe(str(entry['type'])):<9}  {said}"
 
 
 _ENVELOPE = frozenset({"v", "seq", "prev", "t", "run", "type", "h"})
+_LONG = frozenset({"body", "body_sha256", "method", "path", "strategy_id", "currency"})
+_NAMES = ("strategy", "verb")
+_FIRST = (*_NAMES, "slot", "rows", "status", "answer", "number", "request_id")
 
 
 def _said(value: object) -> str:

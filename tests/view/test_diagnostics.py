@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratctl.core.diagnostic import Diagnostic, Severity, Span
-from stratctl.core.errors import InputError, PlanStale
+from stratctl.core.errors import InputError, PlanStale, UsageError
 from stratctl.view import diagnostics
 
 SOURCE = {"strategies/a.yaml": ["kind: Strategy", "\tallocations: {BTC: 0.5}", "x" * 500]}
@@ -98,6 +98,7 @@ def test_an_error_says_the_way_out() -> None:
     assert diagnostics.error_text(stale, {}) == (
         "error: the plan no longer fits\n    hint: plan again\n"
     )
-    assert "hint" not in diagnostics.error_text(PlanStale("x"), {})
+    assert "hint" not in diagnostics.error_text(UsageError("x"), {})
+    assert "    hint: plan again\n" in diagnostics.error_text(PlanStale("x"), {})
     assert "E_WEIGHTS" in diagnostics.error_text(InputError([finding()]), {})
     assert "\x1b[31m" in diagnostics.error_text(stale, {}, color=True)

@@ -322,14 +322,16 @@ def test_a_journal_entry_is_one_line() -> None:
         "t": "2026-11-21T09:00:00Z",
         "type": "intent",
         "strategy": "blue\nchip",
+        "verb": "enroll",
+        "body": "{}",
         "slot": None,
         "rows": [{"participant_code": "CUST01"}, {"participant_code": "CUST02"}],
         "participants": ["CUST01", "CUST02"],
         "acknowledgements": [],
     }
     assert report.journal_line(entry) == (
-        "     7  2026-11-21T09:00:00Z  intent     participants=CUST01,CUST02 rows=[2 rows] "
-        "strategy=blue\\u000achip"
+        "     7  2026-11-21T09:00:00Z  intent     blue\\u000achip enroll rows=[2 rows] "
+        "participants=CUST01,CUST02"
     )
 
 
