@@ -139,7 +139,13 @@ def status(
         reading = session.read_journal()
         booked = reading.booked(session.workspace)
         live = session.read_live(session.configuration, booked, progress)
-        return status_of(session.configuration, live, booked, entries=len(reading.entries()))
+        return status_of(
+            session.configuration,
+            live,
+            booked,
+            entries=len(reading.entries()),
+            unfinished=len(reading.unfinished()),
+        )
 
 
 def snapshot(

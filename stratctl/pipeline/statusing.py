@@ -17,8 +17,14 @@ if TYPE_CHECKING:
     from stratctl.core.state import Booked, Live
 
 
-def status_of(configuration: Configuration, live: Live, booked: Booked, *, entries: int) -> Status:
-    """Traders, values, drift, operations in flight, float and journal."""
+def status_of(
+    configuration: Configuration, live: Live, booked: Booked, *, entries: int, unfinished: int
+) -> Status:
+    """Traders, values, drift, operations in flight, float and journal.
+
+    ``unfinished`` counts the journal's calls without an end, accepted ones too: apply finds out
+    about each of them before it does anything else.
+    """
     changes = diff(configuration.desired, live)
     terms = Terms.of(changes, live, configuration.policy)
     values = managed_values(changes, live, terms)
@@ -43,7 +49,7 @@ def status_of(configuration: Configuration, live: Live, booked: Booked, *, entri
         ),
         journal_entries=entries,
         journal_head=booked.head,
-        open_intents=len(booked.open_intents),
+        open_intents=unfinished,
         halted=booked.halted,
     )
 

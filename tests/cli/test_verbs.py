@@ -127,6 +127,27 @@ def test_a_rejected_participant_makes_it_a_part(world: World) -> None:
     assert "(P00002)" in applied.out
 
 
+def test_an_open_outcome_has_its_own_code_until_it_is_known(world: World) -> None:
+    """A call whose end cannot be read is 6 and no success; the next apply finds out, sends nothing
+    twice, and ends with 0."""
+    no_answers = {"kind": "403", "method": "GET", "path": "/strategies/operations/"}
+    world.control("fault", no_answers)
+    opened = world("apply --auto-approve")
+    assert opened.code == Exit.INDETERMINATE
+    assert "! blue-chip: E_ACCESS_REFUSED: enroll of 2 participants" in opened.out
+    assert "Not finished: 1 open outcome. Apply again to find out" in opened.out
+    assert "! 1 call has no known end\nNext: stratctl apply" in world("status").out
+    found = world("apply --auto-approve")
+    assert found.code == Exit.DONE, found.out + found.err
+    enrolments = [
+        one
+        for one in world.control("requests")["requests"]
+        if one["method"] == "POST" and one["target"].endswith("/enroll")
+    ]
+    assert len(enrolments) == 1
+    assert "No changes." in world("plan").out
+
+
 def test_a_halt_stops_apply_until_resume(world: World) -> None:
     """halt is obeyed by apply and lifted by resume; status says so."""
     assert world("halt --reason prices").code == Exit.DONE
