@@ -41,7 +41,7 @@ check: $(DEV) ## format, lint, types, layers, generated files, workflows
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
-		$(VENV)/bin/stratctl schema --write "$$fresh" > /dev/null; \
+		$(VENV)/bin/stratctl --quiet schema --write "$$fresh" > /dev/null; \
 		diff -r --exclude=provider schemas "$$fresh" \
 			|| { echo "schemas/ is not what the models say: run 'make schemas'" >&2; exit 1; }
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
@@ -57,7 +57,7 @@ bench: $(DEV) ## every script in benchmarks/
 	@for script in benchmarks/*.py; do echo "== $$script"; $(PY) "$$script"; done
 
 schemas: $(DEV) ## write schemas/ and docs/cli.md from the code
-	@$(VENV)/bin/stratctl schema --write schemas > /dev/null
+	@$(VENV)/bin/stratctl --quiet schema --write schemas > /dev/null
 	@$(PY) -m pytest -q --update-golden tests/house/test_cli_reference.py
 
 # Compiled on the oldest Python, whose dependencies include those of the newer ones. The locks for
