@@ -135,8 +135,9 @@ class _Page:
             title += f" ({safe(chapter.strategy_id or 'known after create')})"
         yield self.paint("bold", title)
         for group, line, below in self._group_lines(chapter.groups):
-            symbol = self.paint(COLORS[group.verb], SYMBOLS[group.verb])
-            yield f"  {symbol} {line}"
+            word = group.cells[0]
+            what = self.paint(COLORS[group.verb], f"{SYMBOLS[group.verb]} {word}")
+            yield f"  {what}{line.removeprefix(word)}"
             yield from (
                 wrapped(below, self.width, first="      ", rest="         ", after_commas=True)
                 if below
