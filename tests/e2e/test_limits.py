@@ -95,12 +95,17 @@ def test_a_guard_stops_and_is_widened_by_its_number(
     prepare(project, codes)
     project.save()
     assert_stopped(project, rule)
-    too_little = acknowledged(**{rule: "0" if number.isdigit() else "0.0001"})
-    assert project.plan(acknowledgements=(too_little,)).stopped
-    another = acknowledged(**{"cash_in" if rule != "cash_in" else "liquidations": "1000000"})
-    assert project.plan(acknowledgements=(another,)).stopped
     report = project.apply(acknowledgements=(acknowledged(**{rule: number}),))
     assert report.exit_code == 0, report.problems
+
+
+def test_too_little_and_something_else(guarded: tuple[Project, list[str]]) -> None:
+    """A number below the measure widens nothing, and neither does another rule's."""
+    project, codes = guarded
+    _partial_sell_share(project, codes)
+    project.save()
+    for rules in ({"partial_sell_share": "0.9499"}, {"liquidations": "1000"}):
+        assert_stopped(project, "partial_sell_share", acknowledgements=(acknowledged(**rules),))
 
 
 def test_a_saved_plan_that_is_stopped(guarded: tuple[Project, list[str]]) -> None:
