@@ -104,8 +104,11 @@ class Machines:
             return self.wait(pid)
 
         eventually(gate.with_name(gate.name + ".reached").exists)
-        yield release
-        gate.touch()
+        try:
+            yield release
+        finally:
+            # Nobody stands still for ever because a test failed.
+            gate.touch()
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None
