@@ -128,8 +128,7 @@ def test_a_rejected_participant_makes_it_a_part(world: World) -> None:
 
 
 def test_an_open_outcome_has_its_own_code_until_it_is_known(world: World) -> None:
-    """A call whose end cannot be read is 6 and no success; the next apply finds out, sends nothing
-    twice, and ends with 0."""
+    """A call whose end cannot be read is 6; the next apply finds out and sends nothing twice."""
     no_answers = {"kind": "403", "method": "GET", "path": "/strategies/operations/"}
     world.control("fault", no_answers)
     opened = world("apply --auto-approve")

@@ -1,7 +1,7 @@
-"""Draw ``docs/plan.svg``: the plan of the demo's change, as a terminal shows it.
+"""Draw ``docs/plan.svg``: ``python -m tests.demo.picture``.
 
-It is a real plan, made at a terminal of 100 columns. What changes from run to run (digest, prices'
-time, expiry) and the other two Strategies are cut out, and a line says how many lines that is.
+It is a real plan of the demo's change, made at a terminal of 100 columns. Two Strategies and what
+changes from run to run (prices, digest, expiry) are cut out, and the picture says so.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
-from run import CHANGE, PROJECT, STRATCTL, Demo
+
+from tests.demo.run import CHANGE, PROJECT, STRATCTL, Demo
 
 PICTURE = PROJECT / "docs" / "plan.svg"
 WIDTH = 100
