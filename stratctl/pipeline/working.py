@@ -116,10 +116,15 @@ def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | N
 
     The question is asked of a world in which it was never sent, and has used up nothing. A call
     that guards would stop now, or that is too old to be covered by any approval, is not wanted.
+    Nor is one that surely was not carried out: nobody counts its rows, so that they are planned
+    anew, and it must not be sent beside its successor.
     """
+    if not unfinished.in_doubt:
+        return False
     intent = unfinished.intent
     now = datetime.fromisoformat(given.live.as_of).timestamp()
-    if unfinished.signed_last is None or now - unfinished.signed_last > PLAN_LIFE.total_seconds():
+    assert unfinished.signed_last is not None, "a doubt comes from an attempt"
+    if now - unfinished.signed_last > PLAN_LIFE.total_seconds():
         return False
     if approved is not None and not _covers(approved, intent):
         return False
