@@ -218,7 +218,8 @@ class OpenIntent:
     verb: Verb
     body: str
     signed_last: int | None
-    """Unix seconds of the newest ATTEMPT's signature; None when it was never sent."""
+    """Unix seconds of the newest ATTEMPT's signature; None when no attempt was carried out, so
+    that its rows are not among the pending totals."""
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ class _Fold:
                         request_id=left.intent.request_id,
                         verb=left.intent.verb,
                         body=left.intent.body,
-                        signed_last=left.signed_last,
+                        signed_last=left.signed_last if left.in_doubt else None,
                     )
                 )
         return Booked(

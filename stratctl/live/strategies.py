@@ -110,7 +110,7 @@ class StrategyReader:
         open_intents = [o for o in booked.open_intents if o.strategy_id == record.id]
         chain = assign_slots(realm, record.id, after, [o.slot for o in open_intents])
         known = {b.request_id for b in committed} | {b.operation_id for b in committed}
-        # An intent that was never sent is not among the journal's pending totals.
+        # An intent that surely was not carried out is not among the journal's pending totals.
         known |= {o.request_id for o in open_intents if o.signed_last is not None}
         quiet = {o.id for o in before if STATUS_RANK.get(o.status) == STATUS_RANK["settled"]}
         unbooked = self._count_unbooked(record, chain.operations, known, quiet, deadline)

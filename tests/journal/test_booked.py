@@ -118,6 +118,9 @@ def test_what_may_have_been_carried_out_counts_in_full(
         came, went = (10_000, 0) if call is ENROLL else (0, 4_000)
         assert (found["pending_in_minor"], found["pending_out_minor"]) == (came, went)
         assert found["busy"]
+    else:
+        # Should its id be listed all the same, somebody else's Operation is counted.
+        assert [each.signed_last for each in booked(*said).open_intents] == [None]
 
 
 def test_a_later_refusal_does_not_undo_an_earlier_doubt() -> None:
