@@ -88,7 +88,7 @@ def main() -> None:
         for kind, (path, filters, decode) in kinds.items():
             floor, cost = alternately(
                 lambda: clients.read._ask(_target(path, filters)),  # noqa: B023 - called at once
-                lambda: clients.read.get(path, filters, decode=decode),  # noqa: B023
+                lambda: clients.read.get(path, filters, decode=decode),  # noqa: B023 - called at once
             )
             print(f"{kind:10} {cost:.2f} ms CPU a page of 200, of which HTTP {floor:.2f} ms")
             if cost > CPU_MS_MAX.get(kind, cost):

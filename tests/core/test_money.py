@@ -151,7 +151,7 @@ def test_the_order_of_ratios_never_matters(
 ) -> None:
     """I21: any order gives the same shares."""
     items = list(ratios.items())
-    random.shuffle(items)  # type: ignore[attr-defined]
+    random.shuffle(items)  # type: ignore[attr-defined]  # hypothesis types it as object
     assert split_exactly(total, items) == split_exactly(total, list(ratios.items()))
 
 

@@ -122,7 +122,7 @@ def test_a_linked_folder_is_refused_and_not_forgotten(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_file_is_a_finding(tmp_path: Path) -> None:
-    """Never a traceback. (Who runs as root may read everything, and then nothing is wrong.)"""
+    """Never a traceback; who runs as root may read everything, and then nothing is wrong."""
     project = Project(tmp_path)
     file = tmp_path / "strategies/founders.yaml"
     file.chmod(0)

@@ -96,8 +96,9 @@ def test_a_receipt_for_another_body_stops_everything(
 def test_same_id_with_another_body_is_caught(
     project: Project, warm: Machines, position: str, amounts: tuple[str, str]
 ) -> None:
-    """Two machines with two configurations and no lock meet in one slot. Whatever the provider
-    answers to the second body, the second machine notices, and money never exceeds a total."""
+    """Two machines with two configurations and no lock meet in one slot, and one notices.
+
+    Whatever the provider answers to the second body, money never exceeds a total."""
     codes = begin(project)
     project.settle()
     rise(project, codes, amounts[0])

@@ -290,8 +290,9 @@ def test_a_moved_price_stops_no_buys(ready: Ready) -> None:
 def test_canary_a_plan_that_is_no_ceiling(
     ready: Ready, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
-    """Where fences are not looked at, a plan from before another's operation acts: the law can
-    fail."""
+    """Where fences are not looked at, a plan from before another's operation acts.
+
+    So the law can fail."""
     monkeypatch.setattr("stratctl.pipeline.applying.refuse_moved_fences", lambda *_: None)
     with pytest.raises(pytest.fail.Exception):
         test_a_foreign_operation_in_between(ready)

@@ -109,8 +109,9 @@ def test_too_little_and_something_else(guarded: tuple[Project, list[str]]) -> No
 
 
 def test_a_saved_plan_that_is_stopped(guarded: tuple[Project, list[str]]) -> None:
-    """A plan that a guard stops is stopped from its file as well, and carries its own
-    acknowledgement when it was made with one."""
+    """A plan that a guard stops is stopped from its file as well.
+
+    It carries its own acknowledgement when it was made with one."""
     project, codes = guarded
     _liquidations(project, codes)
     project.save()

@@ -37,7 +37,7 @@ def refused(project: Project, **more: object) -> PlanStale:
     """The refusal of an apply that sent nothing."""
     before = project.sandbox.mutations()
     with pytest.raises(PlanStale) as caught:
-        project.apply(**more)  # type: ignore[arg-type]
+        project.apply(**more)  # type: ignore[arg-type]  # the options are written once for all cases
     assert caught.value.exit_code == 4
     assert project.sandbox.mutations() == before
     return caught.value
@@ -129,7 +129,7 @@ def test_a_generation_outside_git(project: Project, sandbox: Sandbox) -> None:
     project.project["generation"] = 7
     project.save()
     shutil.rmtree(project.root / ".git")
-    project.git = lambda *words, at=None: ""  # type: ignore[method-assign]
+    project.git = lambda *words, at=None: ""  # type: ignore[method-assign]  # this copy has no Git
     project.settle()
 
     def with_generation(generation: int | None) -> None:

@@ -3,6 +3,7 @@
 What moved is read from the provider's Executions. Processes are real, and so is kill -9.
 """
 
+import os
 import shutil
 from decimal import Decimal
 from typing import Any
@@ -21,8 +22,13 @@ BEGIN_STEPS = 14
 CHANGE_STEPS = 25
 """Journal appends of ``change``."""
 
-DURABLE = [("after", step) for step in range(1, CHANGE_STEPS + 1)]
-TORN = [("torn", step) for step in (1, 2, 3, 4, 5, 25)]
+CAMPAIGN = "STRATCTL_CAMPAIGN" in os.environ
+"""``make campaign`` dies at every append. The tests die at some of them, because the protocol's own
+tests already kill a real process at every one."""
+
+BEGIN = list(range(1, BEGIN_STEPS + 1))[:: 1 if CAMPAIGN else 4]
+DURABLE = [("after", step) for step in range(1, CHANGE_STEPS + 1)][:: 1 if CAMPAIGN else 4]
+TORN = [("torn", step) for step in (1, 2, 3, 4, 5, 25)][:: 1 if CAMPAIGN else 2]
 """A line of each kind, torn in its middle: run, intent, attempt, answer, outcome, end."""
 
 
@@ -91,7 +97,7 @@ def finish(project: Project, warm: Machines) -> None:
 # --- kill -9 --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", range(1, BEGIN_STEPS + 1))
+@pytest.mark.parametrize("step", BEGIN)
 def test_killed_while_it_begins(project: Project, warm: Machines, step: int) -> None:
     """kill -9 at any append of a first apply: a second apply enrolls everybody exactly once."""
     codes = begin(project)
@@ -396,8 +402,9 @@ def risen(project: Project, codes: list[str], amount: str = "150.00") -> None:
 
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_a_paused_machine_that_comes_back(project: Project, warm: Machines, attempt: int) -> None:
-    """A machine stops with a request on its lips, another finishes the work, the first goes on:
-    its requests are duplicates, and no money goes in twice."""
+    """A machine stops with a request on its lips, another finishes, the first goes on.
+
+    Its requests are duplicates, and no money goes in twice."""
     codes = begin(project)
     project.settle()
     rise(project, codes)

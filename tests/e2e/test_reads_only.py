@@ -47,8 +47,9 @@ def read_everything(project: Project, folder: Path) -> None:
 
 
 def test_only_gets_arrive(busy: Project, tmp_path: Path) -> None:
-    """validate, plan, status, snapshot and audit: the provider sees nothing but GETs, and the
-    journal stays as it is."""
+    """The provider sees nothing but GETs, and the journal stays as it is.
+
+    That holds for validate, plan, status, snapshot and audit."""
     before, journal = busy.sandbox.mutations(), busy.journal.read_bytes()
     with busy.sandbox.recorded() as heard:
         read_everything(busy, tmp_path)

@@ -130,7 +130,7 @@ def test_canary_a_plan_with_chance_in_it(
     flips = iter((False, True))
 
     def careless(*arguments: object) -> object:
-        plan = make_plan(*arguments)  # type: ignore[arg-type]
+        plan = make_plan(*arguments)  # type: ignore[arg-type]  # the arguments come as a list
         calls = plan.calls[::-1] if next(flips) else plan.calls
         object.__setattr__(plan, "calls", calls)
         return plan

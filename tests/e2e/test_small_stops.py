@@ -109,7 +109,7 @@ def test_a_strategy_in_trouble_stops_itself_only(
 
 def _hurried(init: object) -> object:
     def hurried(pace: Pace, **said: object) -> None:
-        init(pace, **{"backoff": 0.01, "attempts": 2, "quarantine": 1, **said})  # type: ignore[operator]
+        init(pace, **{"backoff": 0.01, "attempts": 2, "quarantine": 1, **said})  # type: ignore[operator]  # a dict of mixed values
 
     return hurried
 

@@ -80,7 +80,7 @@ def _impatient(init: object) -> object:
         init(
             pace,
             **{"poll_seconds": 1, "poll_step": 0.1, "poll_max": 0.2, "execution_reads": 2, **said},
-        )  # type: ignore[operator]
+        )  # type: ignore[operator]  # a dict of mixed values
 
     return patience
 

@@ -74,7 +74,7 @@ def test_a_secret_shows_nothing() -> None:
     secret = Secret("canary-7f3a")
     # The old formatting is what the logging module uses, so that it is tried here on purpose.
     shown = [str(secret), repr(secret), f"{secret}", f"{secret!r:>40}", format(secret, ">99")]
-    shown += ["%s %r" % (secret, secret), str([secret]), str({"k": secret})]  # noqa: UP031
+    shown += ["%s %r" % (secret, secret), str([secret]), str({"k": secret})]  # noqa: UP031 - this form must hide it too
     shown += [str(Credentials(secret, secret, secret))]
     assert all("canary" not in text for text in shown)
     assert all(HIDDEN in text for text in shown)

@@ -142,7 +142,7 @@ def test_backing_off_is_exponential_with_full_jitter() -> None:
 def test_a_429_is_waited_out(retry_after: str | None, seconds: float) -> None:
     """At least eleven seconds and a little by chance, and what Retry-After asks for."""
     headers = {} if retry_after is None else {"retry-after": retry_after.encode()}
-    many = httpx.Response(429, headers=headers, content=b"Too Many Requests")  # type: ignore[arg-type]
+    many = httpx.Response(429, headers=headers, content=b"Too Many Requests")  # type: ignore[arg-type]  # header bytes are allowed
     transport, seen = answering(many, FINE)
     clock = HandClock()
     read_client(transport, clock).get("/assets", decode=anything)

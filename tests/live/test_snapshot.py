@@ -51,7 +51,7 @@ def test_participants_may_be_missing(live: Live, tmp_path: Path) -> None:
 def rewritten(path: Path, name: str, data: bytes | None, **options: int) -> Path:
     """A copy of a snapshot with one member changed, or left out."""
     changed = path.with_name("changed.snapshot")
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w", **options) as new:  # type: ignore[call-overload]
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(changed, "w", **options) as new:  # type: ignore[call-overload]  # options by case
         for each in old.namelist():
             if each != name:
                 new.writestr(each, old.read(each))

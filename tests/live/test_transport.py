@@ -137,7 +137,7 @@ def test_no_exception_of_the_pool_below_escapes(kind: type[Exception]) -> None:
             raise example(kind)
 
     transport = httpx.HTTPTransport(trust_env=False)
-    transport._pool = BrokenPool()  # type: ignore[assignment]
+    transport._pool = BrokenPool()  # type: ignore[assignment]  # a pool that only fails
     client = write_client(transport)
     signed = client.sign(method="POST", path="/strategies", body="{}", request_id="x")
     with pytest.raises((NotSent, OutcomeUnknown)) as caught:
@@ -190,7 +190,7 @@ def test_tracebacks_with_locals_hold_no_secret(kind: type[Exception]) -> None:
     assert "headers" in text
     assert "a-passphrase" not in text
     assert "a-key" not in text
-    assert signed.headers["X-SCX-SIGNED"].reveal() not in text  # type: ignore[union-attr]
+    assert signed.headers["X-SCX-SIGNED"].reveal() not in text  # type: ignore[union-attr]  # this header is always a Secret
 
 
 def test_debug_logging_holds_no_secret(caplog: pytest.LogCaptureFixture) -> None:

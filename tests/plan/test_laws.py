@@ -30,8 +30,9 @@ def test_a_second_planner_says_the_same(world: World) -> None:
 
 @law(worlds())
 def test_what_settled_is_done_and_what_was_rejected_comes_back(world: World) -> None:
-    """I1 and I4: planned again at the same prices, nobody who settled is in the plan, and
-    whoever was rejected, none of three or all of them, is there with exactly the same rows."""
+    """I1 and I4: planned again at the same prices, nobody who settled is in the plan.
+
+    Whoever was rejected, none of three or all of them, is there with exactly the same rows."""
     random = dice(world)
     rejected = frozenset(random.sample(CODES, random.choice((0, 0, 1, 3))))
     laws.rejected_rows_come_back(world, rejected)
@@ -106,8 +107,9 @@ def test_flags_are_obeyed(world: World) -> None:
 
 @law(worlds())
 def test_order_decides_nothing(world: World) -> None:
-    """I11: shuffled people, assets, prices and Strategies give the same bytes, also with two
-    threads and an optimising engine."""
+    """I11: shuffled people, assets, prices and Strategies give the same bytes.
+
+    Two threads and an optimising engine give the same, too."""
     planned, again = answer_of(world), _other_bench.answer(_shuffled(world, dice(world)))
     if isinstance(planned, Refused) or isinstance(again, Refused):
         assert isinstance(again, Refused)
@@ -121,8 +123,9 @@ def test_order_decides_nothing(world: World) -> None:
 
 @law(worlds())
 def test_names_decide_nothing(world: World) -> None:
-    """I12: renaming participants and assets renames the plan's rows; only who shares a split
-    call may change."""
+    """I12: renaming participants and assets renames the plan's rows.
+
+    Only who shares a split call may change."""
     random = dice(world)
     people = dict(zip(CODES, random.sample(CODES, len(CODES)), strict=True))
     coins = dict(zip(PRICES, random.sample(tuple(PRICES), len(PRICES)), strict=True))

@@ -10,7 +10,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -378,6 +378,7 @@ def harmless_skeleton(harmless: Plan) -> list[str]:
     return skeleton(markdown.plan(harmless))
 
 
+@settings(max_examples=60)  # each example renders two whole plans
 @given(hostile)
 def test_no_text_becomes_markup(base: Plan, harmless_skeleton: list[str], text: str) -> None:
     """A hostile text gives the same structure as a harmless word in its place."""
@@ -396,6 +397,7 @@ def test_no_text_becomes_a_link_on_github(text: str) -> None:
         assert not re.search(linked, rendered, re.IGNORECASE), linked
 
 
+@settings(max_examples=60)  # each example renders three whole plans
 @given(hostile)
 def test_no_text_acts_on_a_terminal(base: Plan, harmless: Plan, text: str) -> None:
     """The text view never passes on what moves a cursor, hides or reorders."""
