@@ -121,9 +121,13 @@ class _Apply:
         refuse_aged_prices(plan, session)
         refuse_stopped(fresh)
         resumed = self._resumed(unfinished, given)
-        if plan.empty and not resumed and not len(plan.satisfied):
-            return self._report(plan, fitting, ())
         digest = self._approved.digest if self._approved else plan.digest
+        if plan.empty and not resumed and not len(plan.satisfied):
+            report = self._report(plan, fitting, ())
+            # Found nothing to do is applied too: what came before this may act no more.
+            if (plan.commit, plan.generation) != (booked.applied_commit, booked.applied_generation):
+                self._remember(plan, digest, report)
+            return replace(report, journal_head=journal.head)
         journal.append(
             Run(
                 plan_digest=digest,
@@ -138,7 +142,12 @@ class _Apply:
         )
         results = self._send(works, given)
         report = self._report(plan, fitting, results)
-        journal.append(
+        self._remember(plan, digest, report)
+        return replace(report, journal_head=journal.head)
+
+    def _remember(self, plan: Plan, digest: str, report: Applied) -> None:
+        """Write down which configuration was applied."""
+        self._journal.append(
             AppliedRecord(
                 commit=plan.commit,
                 generation=plan.generation,
@@ -146,7 +155,6 @@ class _Apply:
                 complete=report.exit_code == 0,
             )
         )
-        return replace(report, journal_head=journal.head)
 
     # --- before the first request -------------------------------------------------------------
 
