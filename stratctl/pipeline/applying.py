@@ -183,7 +183,7 @@ class _Apply:
         if self._approved is None:
             return Fitting(fresh, (), ())
         refuse_moved_fences(self._approved, fresh, history.slots)
-        fitting = fit(self._approved, fresh)
+        fitting = fit(self._approved, fresh, history.done)
         if sells(fitting.plan) or any(one.intent.verb in SELLING_VERBS for one in unfinished):
             refuse_moved_prices(self._approved, fitting.plan, self._session)
         return fitting

@@ -7,6 +7,7 @@ row in both                   sent, with the fresh amount, which is never the la
 row only in approved          not needed any more: dropped and listed
 money or an exit, only fresh  stale: refused before the first request, difference named
 rebalance or flag only fresh  left for the next plan
+row that has its result       left for the next plan: an approval is used once
 ============================  ==========================================================
 """
 
@@ -22,9 +23,10 @@ from stratctl.core.state import Verb
 from stratctl.core.tables import Table, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from stratctl.core.plan import Call, Fence, Plan
+    from stratctl.pipeline.history import DoneRow
 
 WAITING_VERBS = (Verb.METADATA, Verb.REBALANCE, Verb.FLAGS)
 """What may wait for the next plan. Everything else is money, an exit, or a new Strategy."""
@@ -50,13 +52,24 @@ _KEYED_ROWS = {
     **PLAN_ROWS,
 }
 
+_DONE_ROWS = {
+    "strategy": "VARCHAR",
+    "verb": "VARCHAR",
+    "vector_text": "VARCHAR",
+    "participant_code": "VARCHAR",
+}
+
 _SAME = "(strategy, verb, vector_text, participant_code)"
 
 
-def fit(approved: Plan, fresh: Plan) -> Fitting:
-    """What may be sent. Raises PlanStale when the fresh plan would move more than was approved."""
+def fit(approved: Plan, fresh: Plan, done: Collection[DoneRow] = ()) -> Fitting:
+    """What may be sent. Raises PlanStale when the fresh plan would move more than was approved.
+
+    ``done``: rows of the approved plan that have their result from an earlier run of it.
+    """
     space = fresh.rows.workspace
     allowed, wanted = _keyed(approved, space), _keyed(fresh, space)
+    unused = _without(allowed, done)
     _refuse_more_money(allowed, wanted)
     _refuse_new_strategies(approved, fresh)
     covered = space.select(
@@ -64,7 +77,7 @@ def fit(approved: Plan, fresh: Plan) -> Fitting:
         PLAN_ROWS,
         f"""
         SELECT {", ".join(f"wanted.{column}" for column in PLAN_ROWS)}
-        FROM {wanted} AS wanted JOIN {allowed} AS allowed USING {_SAME}
+        FROM {wanted} AS wanted JOIN {unused} AS allowed USING {_SAME}
         WHERE wanted.auto_rebalance IS NOT DISTINCT FROM allowed.auto_rebalance
         ORDER BY call, participant_code
         """,
@@ -77,7 +90,7 @@ def fit(approved: Plan, fresh: Plan) -> Fitting:
             forfeits=_common_forfeits(approved, fresh),
         ),
         not_needed=_only_in(allowed, wanted),
-        left_for_next=_only_in(wanted, allowed),
+        left_for_next=_only_in(wanted, unused),
     )
 
 
@@ -148,6 +161,14 @@ def _keyed(plan: Plan, space: Workspace) -> Table:
         SELECT strategy, verb, vector_text, currency, {", ".join(PLAN_ROWS)}
         FROM {rows} JOIN {said} USING (call)
         """,
+    )
+
+
+def _without(allowed: Table, done: Collection[DoneRow]) -> Table:
+    space = allowed.workspace
+    used = space.table("used", _DONE_ROWS, list(zip(*sorted(done), strict=True)))
+    return space.select(
+        "unused", _KEYED_ROWS, f"SELECT * FROM {allowed} ANTI JOIN {used} USING {_SAME}"
     )
 
 

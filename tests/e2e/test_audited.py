@@ -1,9 +1,11 @@
 """What an audit found: ways in which money could have moved unasked, twice, or out of sight."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from stratctl import pipeline
 from stratctl.core.errors import PlanStale
 from tests.e2e.test_once import begin
 from tests.e2e.world import Project
@@ -49,3 +51,66 @@ def test_a_configuration_with_nothing_to_do_is_applied_too(project: Project) -> 
     with pytest.raises(PlanStale, match="does not descend"):
         project.apply()
     assert project.sandbox.mutations() == before
+
+
+def test_an_approval_is_used_once(project: Project, tmp_path: Path) -> None:
+    """A plan whose calls have their results moves nothing more, though live wants it again."""
+    codes = begin(project)
+    project.settle()
+    project.strategy("core", rebalance={"on": "drift"})
+    project.policy["prices"] = {"max_move": "1.0"}
+    project.save()
+    with project.sandbox.priced(BTC="90000.00"):
+        pipeline.write_plan(project.plan(), tmp_path / "plan.zip")
+        plan = pipeline.read_plan(tmp_path / "plan.zip")
+        assert project.apply(plan).exit_code == 0
+        assert project.witness("core").moved[codes[0]].settled["rebalance"] == 1
+    before = project.sandbox.mutations()
+    report = project.apply(plan)
+    assert project.sandbox.mutations() == before
+    assert {(verb, code) for _, verb, code in report.left_for_next} == {
+        ("rebalance", code) for code in codes[:3]
+    }
+
+
+def test_a_slot_that_was_given_up_is_nobody_elses_excuse(project: Project, tmp_path: Path) -> None:
+    """A slot that a plan gave up and another plan used has moved the fence of the first."""
+    codes = begin(project)
+    project.settle()
+    project.documents["members"]["participants"].append(
+        {"participant_code": codes[3], "contributed": "70.00"}
+    )
+    project.line("members", codes[0])["contributed"] = "150.00"
+    project.save()
+    project.sandbox.standing(codes[3], "locked")
+    pipeline.write_plan(project.plan(), tmp_path / "plan.zip")
+    plan = pipeline.read_plan(tmp_path / "plan.zip")
+    project.sandbox.fault("403", "/top-up")
+    assert project.apply(plan).exit_code == 5
+    project.sandbox.standing(codes[0], "locked")
+    project.sandbox.standing(codes[3], "approved")
+    project.settle()
+    project.sandbox.standing(codes[0], "approved")
+    before = project.sandbox.mutations()
+    with pytest.raises(PlanStale, match="was at call 2 when the plan was made and is now at 3"):
+        project.apply(plan)
+    assert project.sandbox.mutations() == before
+
+
+def test_a_flag_is_set_once_by_one_approval(project: Project, tmp_path: Path) -> None:
+    """A flag that somebody turned back stays so until a new plan is approved."""
+    codes = begin(project)
+    project.settle()
+    project.line("members", codes[0])["auto_rebalance"] = False
+    project.save()
+    pipeline.write_plan(project.plan(), tmp_path / "plan.zip")
+    plan = pipeline.read_plan(tmp_path / "plan.zip")
+    assert project.apply(plan).exit_code == 0
+    trader = project.witness("core").traders[codes[0]]
+    path = f"/strategies/traders/{trader['id']}"
+    assert project.sandbox._signed("PATCH", path, b'{"auto_rebalance":true}').status_code == 200
+    report = project.apply(plan)
+    assert report.left_for_next == ((project.name("core"), "flags", codes[0]),)
+    assert project.witness("core").traders[codes[0]]["auto_rebalance"] is True
+    project.settle()
+    assert project.witness("core").traders[codes[0]]["auto_rebalance"] is False
