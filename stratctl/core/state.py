@@ -190,7 +190,8 @@ BOOKED_ROWS = {
 """Per participant, what our own calls moved. Settled totals count the *requested* amounts of
 settled Executions; pending ones count in full until an outcome is booked. ``target_text`` is the
 declared target that was last satisfied; ``exited``: a liquidation settled, or found nothing,
-after the last buy. ``parked`` is the last refusal that nobody acknowledged, or NULL."""
+after the last buy. ``parked`` is the last refusal that nobody acknowledged, or NULL; two of them
+(``trader_not_enrolled``, ``trader_already_enrolled``) only ask for the other verb."""
 
 
 @dataclass(frozen=True, slots=True)

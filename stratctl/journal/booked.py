@@ -35,7 +35,8 @@ MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
 MONEY_OUT = (Verb.PARTIAL_SELL,)
 
 SWITCH_VERB = frozenset({"trader_not_enrolled", "trader_already_enrolled"})
-"""Refusals that say only that the next plan must use the other verb."""
+"""Refusals that say only that the next plan must use the other verb. They are kept for it and
+stop nothing."""
 
 RETRY_ONCE = "balance held"
 """How the text of the one refusal begins that passes by itself: it is retried once, in a new
@@ -233,7 +234,7 @@ def _settle(row: _Row, outcome: RowOutcome, verb: Verb, asked_minor: int) -> Non
 
 def _park(row: _Row, reason: str) -> None:
     if reason in SWITCH_VERB:
-        row.held = 0
+        row.held, row.parked = 0, reason
         return
     row.held = row.held + 1 if reason.startswith(RETRY_ONCE) else 0
     if row.held != 1:

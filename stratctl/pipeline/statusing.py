@@ -105,7 +105,8 @@ def _counts(changes: Changes, live: Live) -> dict[str, tuple[int, int, int, int]
                 count(*) FILTER (managed.cohort IS NOT NULL),
                 count(held.trader_id),
                 count(held.trader_id) FILTER (managed.cohort IS NULL),
-                count(held.parked)
+                count(held.parked) FILTER (
+                    held.parked NOT IN ('trader_not_enrolled', 'trader_already_enrolled'))
             FROM held FULL JOIN {changes.managed} AS managed USING (strategy, participant_code)
             GROUP BY strategy ORDER BY ALL
             """

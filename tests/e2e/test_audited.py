@@ -8,7 +8,7 @@ import pytest
 from stratctl import pipeline
 from stratctl.core.errors import PlanStale
 from tests.e2e.test_once import begin
-from tests.e2e.world import Project
+from tests.e2e.world import Project, rows_of
 
 
 def test_a_call_that_was_not_carried_out_is_not_sent_beside_its_successor(
@@ -114,3 +114,25 @@ def test_a_flag_is_set_once_by_one_approval(project: Project, tmp_path: Path) ->
     assert project.witness("core").traders[codes[0]]["auto_rebalance"] is True
     project.settle()
     assert project.witness("core").traders[codes[0]]["auto_rebalance"] is False
+
+
+def test_coming_back_where_a_top_up_is_refused(project: Project) -> None:
+    """Who left and comes back is enrolled by the next plan when the provider wants it so, once."""
+    codes = begin(project)
+    project.settle()
+    project.line("members", codes[0])["status"] = "exited"
+    project.save()
+    project.settle()
+    project.line("members", codes[0]).update(status="active", contributed="160.00")
+    project.save()
+    with project.sandbox.switched(
+        topup_after_liquidation="reject", reenroll_after_liquidation="accept"
+    ):
+        assert ("top_up", codes[0], 6000) in rows_of(project.plan())
+        assert project.apply().rejected == (
+            (project.name("core"), codes[0], "trader_not_enrolled"),
+        )
+        assert rows_of(project.plan()) == [("enroll", codes[0], 6000)]
+        project.settle()
+    assert project.witness("core").moved[codes[0]].bought == Decimal("160.00")
+    project.assert_nothing_left()

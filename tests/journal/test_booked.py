@@ -178,8 +178,6 @@ def test_a_liquidation_exits_until_a_later_buy_settles() -> None:
         ("insufficient_funds", True),
         ("something new", True),
         ("", True),
-        ("trader_not_enrolled", False),
-        ("trader_already_enrolled", False),
         ("balance held by concurrent operation", False),
     ],
 )
@@ -198,6 +196,17 @@ def test_a_rejected_row_is_parked_unless_the_next_plan_can_do_better(
     assert booked(*free).used_acknowledgements == {"ack-1"}
     elsewhere = [*said, Unparked("ack-1", STRATEGY_ID, ("CUST09",))]
     assert (row(elsewhere)["parked"] is not None) is parked
+
+
+@pytest.mark.parametrize("reason", ["trader_not_enrolled", "trader_already_enrolled"])
+def test_a_refusal_that_asks_for_the_other_verb_is_told_to_the_next_plan(reason: str) -> None:
+    """It is remembered until money went in, however it got there."""
+    said: list[Event | Word] = [
+        *committed(ENROLL),
+        outcome(ENROLL, [("CUST01", REJECTED, reason, 0)]),
+    ]
+    assert row(said)["parked"] == reason
+    assert row([*said, *settled(intent(Verb.TOP_UP, 2, [("CUST01", 5)]))])["parked"] is None
 
 
 def test_a_held_balance_parks_the_second_time_in_a_row() -> None:
