@@ -105,8 +105,9 @@ def participant_changes(
                          OR rebalance_on = 'never' OR NOT rebalances THEN NULL
                     -- Who is not approved may be paid out, and a rebalance would buy as well.
                     WHEN standing IS NOT NULL AND more_out_minor > 0 THEN NULL
-                    WHEN epoch > live_epoch THEN 'epoch'
+                    -- Without a journal every epoch looks raised.
                     WHEN live_target_text IS NULL THEN 'unknown'
+                    WHEN epoch > live_epoch THEN 'epoch'
                     WHEN live_target_text IS DISTINCT FROM target_text THEN 'changed'
                     WHEN rebalance_on = 'drift' THEN 'watch'
                 END AS retarget,
@@ -156,7 +157,9 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
 
     Managed before means that a target of ours was satisfied for it. Raises InputError when a
     participant that is removed from one Strategy, or would be liquidated there, enters another in
-    the same plan: its money is still in the old one, so that would fund it twice.
+    the same plan: its money is still in the old one, so that would fund it twice. There the money
+    counts, whatever is known of targets: a lost journal knows none, and a buy in flight has
+    satisfied none yet.
     """
     space = managed.workspace
     names = space.table(
@@ -177,11 +180,20 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
         ANTI JOIN {managed} AS managed USING (strategy, participant_code)
         """,
     )
+    funded = f"""
+        SELECT strategy, participant_code FROM {removed}
+        UNION
+        SELECT names.strategy, participant_code
+        FROM {live.rows} JOIN {names} AS names USING (strategy_id)
+        ANTI JOIN {managed} AS managed USING (strategy, participant_code)
+        WHERE contributed_minor > 0 AND NOT coalesce(exited, false)
+          AND (busy = 'pending' OR trader_id IS NOT NULL AND NOT has_foreign)
+    """
     moved = space.rows(
         f"""
-        SELECT participant_code, removed.strategy, changes.strategy, changes.file, changes.line,
+        SELECT participant_code, former.strategy, changes.strategy, changes.file, changes.line,
             'nothing names it any more'
-        FROM {removed} AS removed JOIN {changes} AS changes USING (participant_code)
+        FROM ({funded}) AS former JOIN {changes} AS changes USING (participant_code)
         WHERE changes.flow_in_minor > 0
         UNION ALL
         SELECT participant_code, former.strategy, entered.strategy, entered.file, entered.line,

@@ -96,7 +96,8 @@ def answer(world: World) -> Answer:
     before = {k for k, h in live.items() if h.target is not None and h.trader and not h.exited}
     found.removed = before - set(managed)
     found.unmanaged = sum(1 for k, h in live.items() if h.trader and k not in managed)
-    if _moved(cases, found.removed):
+    funded = {k for k, h in live.items() if _funded(h)} - set(managed)
+    if _moved(cases, found.removed | funded):
         return Answer(error="E_PARTICIPANT_MOVED")
     if any(_dropped(case) for case in cases):
         return Answer(error="E_ASSET_DROPPED")
@@ -162,10 +163,10 @@ def _reason(case: _Case) -> str:
         return ""
     if has.standing and case.out_minor:
         return ""
-    if strategy.rebalance_epoch > has.epoch:
-        return "epoch"
     if has.target is None:
         return "unknown"
+    if strategy.rebalance_epoch > has.epoch:
+        return "epoch"
     if has.target != case.target.vector.text:
         return "changed"
     return "watch" if strategy.rebalance_on == "drift" else ""
@@ -192,13 +193,19 @@ def _touched(want: Declared, has: Holder) -> bool:
     return "funding" in want.manages and (has.foreign or has.busy == "foreign_operation")
 
 
-def _moved(cases: list[_Case], removed: set[Key]) -> bool:
+def _funded(has: Holder) -> bool:
+    """Money of ours stands in a Strategy, or is on its way, whatever is known of targets."""
+    ours = has.busy == "pending" or (has.trader and not has.foreign)
+    return bool(Fraction(has.contributed)) and not has.exited and ours
+
+
+def _moved(cases: list[_Case], left: set[Key]) -> bool:
     """Money still stands in one Strategy while another would be funded."""
     leaving = {c.key for c in cases if c.leaving and not c.stopped}
     for case in cases:
         if not case.in_minor or case.want.exited:
             continue
-        if any(code == case.want.code for _, code in removed):
+        if any(code == case.want.code for _, code in left):
             return True
         if not case.has.trader and any(code == case.want.code for _, code in leaving):
             return True

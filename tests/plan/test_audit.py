@@ -49,6 +49,43 @@ def test_nothing_declared_and_nothing_live_is_an_empty_plan() -> None:
     assert World(strategies=[], prices={}).plan().empty
 
 
+def test_a_first_enrolment_in_flight_is_money_in_its_strategy() -> None:
+    """Who vanishes while an enrolment of its is open, and enters elsewhere, would be funded twice:
+    no target was satisfied yet, and no Trader may be listed."""
+    world = World(
+        strategies=[strategy("blue"), strategy("red")],
+        declared=[Declared("P1", strategy="red")],
+        holders=[Holder("P1", trader=False, target=None, busy="pending")],
+    )
+    assert refused(world) == "E_PARTICIPANT_MOVED"
+
+
+def test_money_that_only_the_provider_remembers_is_money_in_its_strategy() -> None:
+    """Without its journal nobody knows a target, but our own Operations show who bought."""
+    world = World(
+        strategies=[strategy("blue"), strategy("red")],
+        declared=[Declared("P1", strategy="red")],
+        holders=[holder("P1", target=None)],
+    )
+    assert refused(world) == "E_PARTICIPANT_MOVED"
+    for elsewhere in ({"foreign": True}, {"exited": True}, {"trader": False}):
+        world.holders = [holder("P1", target=None, **elsewhere)]
+        assert sent(world.plan()) == [("enroll", "P1")]
+
+
+def test_an_epoch_asks_nothing_of_who_has_no_known_target() -> None:
+    """After a lost journal every epoch looks raised; who is in band counts as satisfied."""
+    world = World(
+        strategies=[strategy(rebalance_epoch=3)],
+        declared=[Declared("P1"), Declared("P2")],
+        holders=[
+            holder("P1", target=None, holds=holdings_worth(BTC="510", ETH="300", SOL="190")),
+            holder("P2", target=None, holds=SKEWED),
+        ],
+    )
+    assert sent(world.plan()) == [("rebalance", "P2")]
+
+
 def test_a_flag_that_nothing_shows_rebalances_nobody() -> None:
     """Where flags are not managed and live shows none, a doubt is not a yes."""
     unknown: Any = None
