@@ -55,7 +55,12 @@ def strategy_works(
                 forfeits=tuple(forfeits.get(name, ())),
                 satisfied=tuple(satisfied.get(name, ())),
                 resume=resumed.get(name),
-                unproven=tuple(one for one in unproven if one.intent.strategy == name),
+                unproven=tuple(
+                    one
+                    for one in unproven
+                    # The name may be another by now; before its creation there is no id.
+                    if one.intent.strategy == name or one.intent.strategy_id == strategy_id
+                ),
             )
         )
     return tuple(works)

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from stratctl import pipeline
+from stratctl.apply import Pace
 from stratctl.core.errors import PlanStale
 from tests.e2e.test_once import begin
+from tests.e2e.test_unknown import _impatient
 from tests.e2e.world import Project, rows_of
 
 
@@ -136,3 +138,29 @@ def test_coming_back_where_a_top_up_is_refused(project: Project) -> None:
         project.settle()
     assert project.witness("core").moved[codes[0]].bought == Decimal("160.00")
     project.assert_nothing_left()
+
+
+def test_a_rename_does_not_hide_a_call_without_an_end(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Strategy gets no new slot before its last call has an end, whatever it is called now."""
+    codes = begin(project)
+    project.settle()
+    project.line("members", codes[0])["contributed"] = "150.00"
+    project.save()
+    monkeypatch.setattr(Pace, "__init__", _impatient(Pace.__init__))
+    with project.sandbox.switched(settling_ms="60000"):
+        assert project.apply().exit_code == 6
+        former = project.documents["core"]["name"]
+        project.documents["core"].update(name=project.name("renamed"), previously=[former])
+        project.documents["members"]["strategy"] = project.name("renamed")
+        project.line("members", codes[1])["contributed"] = "150.00"
+        project.save()
+        assert rows_of(project.plan()) == [("top_up", codes[1], 5000)]
+        before = project.sandbox.mutations()
+        assert project.apply().exit_code == 6
+        assert project.sandbox.mutations() == before
+    project.sandbox.control("advance", {"seconds": 100})
+    project.settle()
+    assert project.witness("core").moved[codes[0]].bought == Decimal("150.00")
+    assert project.witness("core").moved[codes[1]].bought == Decimal("150.00")
