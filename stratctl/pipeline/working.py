@@ -140,15 +140,15 @@ def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | N
 
 
 def _covers(plan: Plan, intent: Intent) -> bool:
-    """Whether a plan has every row of an intent, for at least its amount."""
-    numbers = [
-        call.number
+    """Whether a plan has every row of an intent, for at least its amount; or its very document."""
+    calls = [
+        call
         for call in plan.calls
         if (call.strategy, call.verb, _vector_text(call))
         == (intent.strategy, intent.verb, intent.vector_text)
     ]
     if intent.verb not in TRADING_VERBS:
-        return bool(numbers)
+        return any(call.body_json == intent.body for call in calls)
     planned = {
         code: (amount, flag)
         for code, amount, flag in plan.rows.workspace.rows(
@@ -156,7 +156,7 @@ def _covers(plan: Plan, intent: Intent) -> bool:
             SELECT participant_code, amount_minor, auto_rebalance FROM {plan.rows}
             WHERE list_contains($1::INTEGER[], call)
             """,
-            [numbers],
+            [[call.number for call in calls]],
         )
     }
     return all(

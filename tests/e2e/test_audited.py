@@ -164,3 +164,27 @@ def test_a_rename_does_not_hide_a_call_without_an_end(
     project.settle()
     assert project.witness("core").moved[codes[0]].bought == Decimal("150.00")
     assert project.witness("core").moved[codes[1]].bought == Decimal("150.00")
+
+
+def test_a_strategy_is_created_as_it_is_declared_now(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A creation without an answer is not sent again once it is declared otherwise: its currency
+    would be that of before, and the amounts those of now."""
+    begin(project)
+    monkeypatch.setattr(Pace, "__init__", _hasty(Pace.__init__))
+    project.sandbox.fault("reset_before", "/strategies")
+    report = project.apply()
+    assert [problem.code for problem in report.problems] == ["E_OUTCOME_UNKNOWN"]
+    project.documents["core"]["metadata"]["said"] = "later"
+    project.save()
+    project.settle()
+    assert project._found("core")[0]["metadata"]["said"] == "later"
+    project.assert_nothing_left()
+
+
+def _hasty(init: object) -> object:
+    def haste(pace: Pace, **said: object) -> None:
+        init(pace, **{"attempts": 1, "quarantine": 0, **said})  # type: ignore[operator]
+
+    return haste
