@@ -26,9 +26,9 @@ CAMPAIGN = "STRATCTL_CAMPAIGN" in os.environ
 """``make campaign`` dies at every append. The tests die at some of them, because the protocol's own
 tests already kill a real process at every one."""
 
-BEGIN = list(range(1, BEGIN_STEPS + 1))[:: 1 if CAMPAIGN else 4]
-DURABLE = [("after", step) for step in range(1, CHANGE_STEPS + 1)][:: 1 if CAMPAIGN else 4]
-TORN = [("torn", step) for step in (1, 2, 3, 4, 5, 25)][:: 1 if CAMPAIGN else 2]
+BEGIN = list(range(1, BEGIN_STEPS + 1))[:: 1 if CAMPAIGN else 6]
+DURABLE = [("after", step) for step in range(1, CHANGE_STEPS + 1)][:: 1 if CAMPAIGN else 6]
+TORN = [("torn", step) for step in (1, 2, 3, 4, 5, 25)][:: 1 if CAMPAIGN else 3]
 """A line of each kind, torn in its middle: run, intent, attempt, answer, outcome, end."""
 
 

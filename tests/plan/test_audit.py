@@ -50,8 +50,10 @@ def test_nothing_declared_and_nothing_live_is_an_empty_plan() -> None:
 
 
 def test_a_first_enrolment_in_flight_is_money_in_its_strategy() -> None:
-    """Who vanishes while an enrolment of its is open, and enters elsewhere, would be funded twice:
-    no target was satisfied yet, and no Trader may be listed."""
+    """Who vanishes with an enrolment open and enters elsewhere would be funded twice.
+
+    No target was satisfied yet, and no Trader may be listed.
+    """
     world = World(
         strategies=[strategy("blue"), strategy("red")],
         declared=[Declared("P1", strategy="red")],
