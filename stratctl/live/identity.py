@@ -6,8 +6,8 @@ Operation by recomputing the ids of the slots of our chain. The journal must agr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Booked, BookedOperation, DesiredStrategy, LiveOperation
@@ -56,7 +56,27 @@ def match_strategies(
         _match(realm, name, by_name.get(name), bound, records)
         for name in sorted((bound.keys() | by_name.keys()) - renamed)
     )
-    return tuple(match for match in found if match is not None)
+    matches = [match for match in found if match is not None]
+    claims: dict[str, list[str]] = {}
+    for match in matches:
+        if match.record is not None and match.name in by_name:
+            claims.setdefault(match.record.id, []).append(match.name)
+    return tuple(
+        _alone(match, claims)
+        for match in matches
+        # A former name that only the journal still knows is not a Strategy of its own.
+        if match.name in by_name or match.record is None or match.record.id not in claims
+    )
+
+
+def _alone(match: Match, claims: Mapping[str, Sequence[str]]) -> Match:
+    """Two declared Strategies that are one would take each other's slots: neither may act."""
+    names = claims.get(match.record.id, ()) if match.record is not None else ()
+    if match.problem or match.name not in names or len(names) == 1:
+        return match
+    assert match.record is not None
+    problem = f"E_STRATEGY_DUPLICATE: {match.record.id} is {' and '.join(names)}"
+    return replace(match, problem=problem)
 
 
 def _match(

@@ -95,6 +95,26 @@ def test_a_duplicate_or_a_disagreement_stops_the_strategy(
     assert problem == "E_STRATEGY_DUPLICATE"
 
 
+def test_one_record_under_two_declared_names_stops_both() -> None:
+    """Two Strategies in one chain would take each other's slots and count each other's money."""
+    adopts = declared(name="adopted", provider_id=A)
+    matches = match_strategies(
+        REALM, [adopts, declared()], booked(Workspace()), [strategy(A, OURS)]
+    )
+    problem = f"E_STRATEGY_DUPLICATE: {A} is adopted and blue-chip"
+    assert [(each.name, each.problem) for each in matches] == [
+        ("adopted", problem),
+        ("blue-chip", problem),
+    ]
+
+
+def test_a_former_name_in_the_journal_is_no_second_strategy() -> None:
+    """After a rename ``previously`` may go again; nobody was removed from anything."""
+    known = booked(Workspace(), strategy_ids=(("blue-chip", A), ("old-name", A)))
+    (only,) = match_strategies(REALM, [declared()], known, [strategy(A, OURS)])
+    assert (only.name, only.problem) == ("blue-chip", "")
+
+
 def test_another_currency_stops_the_strategy() -> None:
     """Amounts in cents of one currency are not sent to a Strategy in another."""
     assert match(strategy(A, OURS, "EUR")) == (A, "E_STRATEGY_CURRENCY")
