@@ -18,6 +18,13 @@ _GIT_SECONDS_MAX = 30
 _DECLARING = ("stratctl.yaml", "strategies", "*.yaml", "*.yml")
 """What can change what is declared; a saved plan or a build beside it makes no tree dirty."""
 
+_DECLARING_THOUGH_IGNORED = (
+    "stratctl.yaml",
+    "policy.yaml",
+    *(f"strategies/*.{suffix}" for suffix in ("yaml", "yml", "csv", "parquet")),
+)
+"""What is read even where Git was told not to see it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
@@ -35,8 +42,11 @@ def provenance_of(root: Path, environment: Environment) -> Provenance:
     commit = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
     if tracked is None or commit is None:
         return Provenance(root, None, dirty=False, generation=environment.generation)
-    changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *_DECLARING)
-    return Provenance(root, commit.strip(), dirty=bool(changed), generation=environment.generation)
+    status = ("status", "--porcelain", "--untracked-files=all")
+    changed = _git(root, *status, "--", *_DECLARING)
+    ignored = _git(root, *status, "--ignored", "--", *_DECLARING_THOUGH_IGNORED)
+    dirty = changed != "" or ignored != ""
+    return Provenance(root, commit.strip(), dirty=dirty, generation=environment.generation)
 
 
 def refuse_old_configuration(

@@ -8,6 +8,9 @@ import pytest
 from stratctl import pipeline
 from stratctl.apply import Pace
 from stratctl.core.errors import PlanStale
+from stratctl.core.tables import Workspace
+from stratctl.pipeline.configuring import chosen_environment
+from stratctl.pipeline.provenance import provenance_of
 from tests.e2e.test_once import begin
 from tests.e2e.test_unknown import _impatient
 from tests.e2e.world import Project, rows_of
@@ -188,3 +191,21 @@ def _hasty(init: object) -> object:
         init(pace, **{"attempts": 1, "quarantine": 0, **said})  # type: ignore[operator]
 
     return haste
+
+
+def test_an_ignored_file_is_not_committed(project: Project) -> None:
+    """What Git ignores declares all the same, and production applies what is committed only."""
+    begin(project)
+    (project.root / ".gitignore").write_text(
+        "members.yaml\n.stratctl/\n.cache/\n", encoding="utf-8"
+    )
+    cache = project.root / "strategies" / ".cache"
+    cache.mkdir()
+    (cache / "notes").write_text("of an editor\n", encoding="utf-8")
+    project.git("rm", "--quiet", "--cached", "strategies/members.yaml")
+    project.git("add", "--all")
+    project.git("commit", "--quiet", "--message", "hide")
+    environment = chosen_environment(project.root, None, Workspace())
+    assert provenance_of(project.root, environment).dirty
+    (project.root / "strategies" / "members.yaml").unlink()
+    assert not provenance_of(project.root, environment).dirty
