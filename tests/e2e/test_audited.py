@@ -113,6 +113,8 @@ def test_a_flag_is_set_once_by_one_approval(project: Project, tmp_path: Path) ->
     assert project.apply(plan).exit_code == 0
     trader = project.witness("core").traders[codes[0]]
     path = f"/strategies/traders/{trader['id']}"
+    # The provider tells times apart by whole seconds.
+    project.sandbox.control("advance", {"seconds": 2})
     assert project.sandbox._signed("PATCH", path, b'{"auto_rebalance":true}').status_code == 200
     report = project.apply(plan)
     assert report.left_for_next == ((project.name("core"), "flags", codes[0]),)
