@@ -140,7 +140,7 @@ class _Apply:
         works = strategy_works(
             plan, live, booked, resumed=resumed, unproven=self._unproven(resumed)
         )
-        results = self._send(works, given)
+        results = self._send(works, given, agreed=self._approved or plan)
         report = self._report(plan, fitting, results)
         self._remember(plan, digest, report)
         return replace(report, journal_head=journal.head)
@@ -214,14 +214,18 @@ class _Apply:
 
     # --- sending ------------------------------------------------------------------------------
 
-    def _send(self, works: Sequence[StrategyWork], given: PlanInput) -> tuple[StrategyResult, ...]:
+    def _send(
+        self, works: Sequence[StrategyWork], given: PlanInput, *, agreed: Plan
+    ) -> tuple[StrategyResult, ...]:
         breaker = Breaker()
         with ThreadPoolExecutor(max_workers=STRATEGIES_AT_ONCE) as pool:
-            futures = [pool.submit(self._send_strategy, work, breaker, given) for work in works]
+            futures = [
+                pool.submit(self._send_strategy, work, breaker, given, agreed) for work in works
+            ]
             return tuple(future.result() for future in futures)
 
     def _send_strategy(
-        self, work: StrategyWork, breaker: Breaker, given: PlanInput
+        self, work: StrategyWork, breaker: Breaker, given: PlanInput, agreed: Plan
     ) -> StrategyResult:
         finished = False
         try:
@@ -231,7 +235,7 @@ class _Apply:
                     self._session.writer,
                     breaker=breaker,
                     stopping=self._stopping,
-                    replan=lambda: self._replan(work, given),
+                    replan=lambda: self._replan(work, given, agreed),
                 ),
                 self._append,
             )
@@ -242,8 +246,9 @@ class _Apply:
             if not finished:
                 self._failed.set()
 
-    def _replan(self, work: StrategyWork, given: PlanInput) -> tuple[CallWork, ...]:
-        """At the barrier: read this Strategy again; its rebalances and flags may only shrink."""
+    def _replan(self, work: StrategyWork, given: PlanInput, agreed: Plan) -> tuple[CallWork, ...]:
+        """At the barrier: read this Strategy again; its rebalances and flags may only shrink, and
+        prices may not have moved too far since they were agreed to."""
         configuration = given.configuration
         only = replace(
             configuration,
@@ -269,7 +274,12 @@ class _Apply:
         except InputError as error:
             raise PlanStale(f"live moved: {error.diagnostics[0].detail}") from error
         late = [each for each in work.calls if each.call.verb in (Verb.REBALANCE, Verb.FLAGS)]
-        return shrunk(late, fresh)
+        wanted = shrunk(late, fresh)
+        if any(each.call.verb is Verb.REBALANCE for each in wanted):
+            read = {price[:2] for price in fresh.prices}
+            known = tuple(price for price in agreed.prices if price[:2] in read)
+            refuse_moved_prices(replace(agreed, prices=known), fresh, self._session)
+        return wanted
 
     def _append(self, event: Event) -> Receipt:
         receipt = self._journal.append(event)

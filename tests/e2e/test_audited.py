@@ -8,6 +8,8 @@ import pytest
 from stratctl import pipeline
 from stratctl.apply import Pace
 from stratctl.core.errors import PlanStale
+from stratctl.core.event import Outcome
+from stratctl.core.state import Verb
 from stratctl.core.tables import Workspace
 from stratctl.pipeline.configuring import chosen_environment
 from stratctl.pipeline.provenance import provenance_of
@@ -211,3 +213,25 @@ def test_an_ignored_file_is_not_committed(project: Project) -> None:
     assert provenance_of(project.root, environment).dirty
     (project.root / "strategies" / "members.yaml").unlink()
     assert not provenance_of(project.root, environment).dirty
+
+
+def test_a_price_that_moves_before_the_barrier(project: Project) -> None:
+    """What sells after the barrier is held to the prices that were agreed to, like what sells
+    before it."""
+    codes = begin(project)
+    project.settle()
+    project.line("members", codes[0])["contributed"] = "150.00"
+    project.strategy("core", {"BTC": "0.2", "ETH": "0.3", "SOL": "0.5"})
+    project.save()
+
+    def crash(event: object) -> None:
+        if isinstance(event, Outcome) and event.verb is Verb.TOP_UP:
+            project.sandbox.control("price", {"BTC": "30000.00"})
+
+    with project.sandbox.priced(BTC="60000.00"):
+        report = project.apply(watch=crash)
+        assert [problem.code for problem in report.problems] == ["E_PLAN_STALE"]
+        assert "BTC was USD 60000.00" in report.problems[0].detail
+        assert project.witness("core").types()[-1] == "top_up"
+    project.settle()
+    assert project.witness("core").types()[-1] == "rebalance"
