@@ -59,7 +59,7 @@ _DONE_ROWS = {
     "participant_code": "VARCHAR",
 }
 
-_SAME = "(strategy, verb, vector_text, participant_code)"
+_SAME = "(strategy, verb, vector_text, currency, participant_code)"
 
 
 def fit(approved: Plan, fresh: Plan, done: Collection[DoneRow] = ()) -> Fitting:
@@ -168,7 +168,9 @@ def _without(allowed: Table, done: Collection[DoneRow]) -> Table:
     space = allowed.workspace
     used = space.table("used", _DONE_ROWS, list(zip(*sorted(done), strict=True)))
     return space.select(
-        "unused", _KEYED_ROWS, f"SELECT * FROM {allowed} ANTI JOIN {used} USING {_SAME}"
+        "unused",
+        _KEYED_ROWS,
+        f"SELECT * FROM {allowed} ANTI JOIN {used} USING ({', '.join(_DONE_ROWS)})",
     )
 
 

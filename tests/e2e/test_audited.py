@@ -1,5 +1,6 @@
 """What an audit found: ways in which money could have moved unasked, twice, or out of sight."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def test_a_call_that_was_not_carried_out_is_not_sent_beside_its_successor(
     project.apply()
     assert project.witness("core").moved[codes[0]].bought == Decimal("150.00")
     project.assert_nothing_left()
+
+
+def test_an_amount_is_approved_in_its_currency(project: Project) -> None:
+    """A plan that shows another currency approves nothing of ours, whatever its digits are."""
+    codes = begin(project)
+    project.settle()
+    project.line("members", codes[0])["contributed"] = "150.00"
+    project.save()
+    plan = project.plan()
+    shown = tuple(replace(call, currency="JPY") for call in plan.calls)
+    before = project.sandbox.mutations()
+    with pytest.raises(PlanStale, match="nothing was approved"):
+        project.apply(replace(plan, calls=shown))
+    assert project.sandbox.mutations() == before
 
 
 def test_a_configuration_with_nothing_to_do_is_applied_too(project: Project) -> None:
