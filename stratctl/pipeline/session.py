@@ -180,6 +180,12 @@ class Session:
                 "no sandbox is running for this project",
                 hint="start one with: stratctl sandbox --credentials .stratctl/credentials",
             ) from error
+        if not str(address).startswith("http://"):
+            # Plain http goes to this machine only; a real provider is no sandbox.
+            raise UsageError(
+                f"{RUNNING_SANDBOX} names {address}, which is not on this machine",
+                hint="start one with: stratctl sandbox --credentials .stratctl/credentials",
+            )
         return str(address)
 
 

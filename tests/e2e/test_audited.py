@@ -1,5 +1,6 @@
 """What an audit found: ways in which money could have moved unasked, twice, or out of sight."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from stratctl import pipeline
 from stratctl.apply import Pace
-from stratctl.core.errors import PlanStale
+from stratctl.core.errors import PlanStale, UsageError
 from stratctl.core.event import Outcome
 from stratctl.core.state import Verb
 from stratctl.core.tables import Workspace
@@ -203,6 +204,20 @@ def test_a_strategy_is_created_as_it_is_declared_now(
     project.settle()
     assert project._found("core")[0]["metadata"]["said"] == "later"
     project.assert_nothing_left()
+
+
+def test_the_sandbox_is_on_this_machine(project: Project) -> None:
+    """A file that names another address as the running sandbox leads nowhere."""
+    begin(project)
+    project.environment["endpoint"] = "sandbox"
+    project.save()
+    running = project.root / ".stratctl" / "sandbox.json"
+    running.parent.mkdir()
+    running.write_text(json.dumps({"endpoint": project.sandbox.endpoint}), encoding="utf-8")
+    assert rows_of(project.plan())
+    running.write_text(json.dumps({"endpoint": "https://api.example.com"}), encoding="utf-8")
+    with pytest.raises(UsageError, match="is not on this machine"):
+        project.plan()
 
 
 def _hasty(init: object) -> object:
