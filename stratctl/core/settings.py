@@ -19,9 +19,12 @@ GUARD_RULES = (
     "avoidable_sells",
     "partial_sell_share",
     "float",
+    "parked",
 )
 """Every rule that ``--ack RULE=N`` or an Acknowledgement may widen, in the order of reports.
-``float`` has no limit in the policy: its limit is what the funding account has available."""
+``float`` has no limit in the policy: its limit is what the funding account has available. Nor has
+``parked``: a row that the provider refused waits until an acknowledgement names how many there
+are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ def participant_changes(
             stopped,
             CASE stopped
                 WHEN 'strategy_stopped' THEN problem
-                WHEN 'parked' THEN parked
+                WHEN 'parked' THEN parked || ' (to try again, acknowledge parked)'
                 WHEN 'standing' THEN standing
             END AS stopped_detail
         FROM judged

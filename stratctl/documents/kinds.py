@@ -530,6 +530,9 @@ class WidenedRules(Part):
     )
     partial_sell_share: Ratio | None = Field(default=None, description="Share of a holding sold.")
     float: Amount | None = Field(default=None, description="What the funding account lacks.")
+    parked: Count | None = Field(
+        default=None, description="Rows that the provider refused, to be tried again."
+    )
 
     @model_validator(mode="after")
     def _some(self) -> WidenedRules:

@@ -16,6 +16,7 @@ from stratctl.core.state import Verb
 from stratctl.journal.record import Applied as AppliedRecord
 from stratctl.journal.record import Run
 from stratctl.pipeline.ceiling import Fitting, fit, refuse_moved_fences
+from stratctl.pipeline.configuring import narrowed
 from stratctl.pipeline.history import PlanHistory
 from stratctl.pipeline.planning import PlanInput, make
 from stratctl.pipeline.provenance import Provenance, provenance_of, refuse_old_configuration
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from stratctl.core.event import Event, Receipt, Unfinished
     from stratctl.core.plan import Plan
     from stratctl.core.report import Progress, Watcher
+    from stratctl.core.settings import Configuration
     from stratctl.core.state import Booked
     from stratctl.journal.store import Journal
 
@@ -104,13 +106,15 @@ class _Apply:
         unfinished = self._recover(journal.unfinished())
         history = PlanHistory.of(journal.entries(), self._approved)
         booked = journal.booked(session.workspace)
-        live = session.read_live(session.configuration, booked, self._conversation.progress)
+        configuration = self._configuration()
+        live = session.read_live(configuration, booked, self._conversation.progress)
         given = PlanInput(
-            configuration=session.configuration,
+            configuration=configuration,
             live=live,
             booked=booked,
             provenance=self._provenance,
             reusable_acknowledgements=history.acknowledgements,
+            complete=configuration is session.configuration,
         )
         fresh = make(given)
         if self._approved is None:
@@ -155,6 +159,13 @@ class _Apply:
                 complete=report.exit_code == 0,
             )
         )
+
+    def _configuration(self) -> Configuration:
+        """What to plan again: of a plan that was narrowed to some Strategies, only those."""
+        whole = self._session.configuration
+        if self._approved is None or self._approved.complete:
+            return whole
+        return narrowed(whole, target=[f.strategy for f in self._approved.fences], exclude=())
 
     # --- before the first request -------------------------------------------------------------
 
@@ -249,27 +260,20 @@ class _Apply:
     def _replan(self, work: StrategyWork, given: PlanInput, agreed: Plan) -> tuple[CallWork, ...]:
         """At the barrier: read this Strategy again; its rebalances and flags may only shrink, and
         prices may not have moved too far since they were agreed to."""
-        configuration = given.configuration
-        only = replace(
-            configuration,
-            desired=replace(
-                configuration.desired,
-                strategies=tuple(
-                    s for s in configuration.desired.strategies if s.name == work.strategy
-                ),
-                rows=configuration.desired.rows.workspace.select(
-                    "desired_here",
-                    configuration.desired.rows.schema,
-                    f"SELECT * FROM {configuration.desired.rows} WHERE strategy = $1",
-                    [work.strategy],
-                ),
-            ),
-        )
+        only = narrowed(given.configuration, target=[work.strategy], exclude=())
         booked = self._journal.booked(self._session.workspace)
         live = self._session.read_live(only, booked, self._conversation.progress)
         try:
             fresh = make(
-                replace(given, configuration=only, live=live, booked=booked, complete=False)
+                replace(
+                    given,
+                    configuration=only,
+                    live=live,
+                    booked=booked,
+                    reusable_acknowledgements=given.reusable_acknowledgements
+                    | {acknowledgement.id for acknowledgement in agreed.acknowledgements},
+                    complete=False,
+                )
             )
         except InputError as error:
             raise PlanStale(f"live moved: {error.diagnostics[0].detail}") from error

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 from stratctl.core.plan import Plan
 from stratctl.plan.certificate import certificates
 from stratctl.plan.flows import flow_rows, forfeited_rows
-from stratctl.plan.guards import guard_findings, measures
+from stratctl.plan.guards import guard_findings, measures, valid_acknowledgements
 from stratctl.plan.impact import float_needs, impacts
 from stratctl.plan.order import fences, ordered_calls
+from stratctl.plan.parking import released
 from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
 from stratctl.plan.terms import Terms
 
@@ -42,6 +43,10 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
     A plan that a guard stops is still a whole plan: it says what it would do and what stops it.
     """
     policy = configuration.policy
+    valid = valid_acknowledgements(
+        configuration, today=origin.as_of[:10], used=origin.used_acknowledgements
+    )
+    changes, releasing = released(changes, valid)
     terms = Terms.of(changes, live, policy)
     refuse_dropped_assets(changes, live)
     flows = flow_rows(changes, live, terms)
@@ -62,8 +67,7 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
             funding_model=configuration.environment.funding_model,
         ),
         configuration,
-        today=origin.as_of[:10],
-        used=origin.used_acknowledgements,
+        valid,
     )
     return Plan(
         realm=configuration.environment.realm,
@@ -74,7 +78,7 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         fences=fences(changes),
         calls=calls,
         rows=rows,
-        acknowledgements=relied_on,
+        acknowledgements=tuple(dict.fromkeys((*releasing, *relied_on))),
         as_of=origin.as_of,
         expires_at=origin.expires_at,
         blocked=rows.workspace.select(

@@ -38,34 +38,45 @@ class Measure:
     """Overrides the policy's limit (the float: what is available)."""
 
 
+def valid_acknowledgements(
+    configuration: Configuration, *, today: str, used: frozenset[str]
+) -> tuple[Acknowledgement, ...]:
+    """Those that have not been used and have not expired on ``today`` (a date).
+
+    In the order of their ids, so that the order of files never decides which one is used.
+    """
+    return tuple(
+        sorted(
+            (
+                acknowledgement
+                for acknowledgement in configuration.acknowledgements
+                if acknowledgement.id not in used and acknowledgement.expires >= today
+            ),
+            key=lambda acknowledgement: acknowledgement.id,
+        )
+    )
+
+
+def covers(acknowledgement: Acknowledgement, rule: str, measured: Fraction | int) -> bool:
+    """Whether it names the rule with a number that is at least the measure."""
+    return any(
+        named == rule and Fraction(number) >= measured for named, number in acknowledgement.rules
+    )
+
+
 def guard_findings(
     measures: Sequence[Measure],
     configuration: Configuration,
-    *,
-    today: str,
-    used: frozenset[str],
+    valid: Sequence[Acknowledgement],
 ) -> tuple[tuple[GuardFinding, ...], tuple[Acknowledgement, ...]]:
-    """Every measure above its limit, and the acknowledgements that cover some of them.
-
-    An acknowledgement counts when it has not been used, has not expired on ``today`` (a date)
-    and its number is at least the measure. Of several the first by id is used, so that the order
-    of files decides nothing.
-    """
-    valid = sorted(
-        (
-            acknowledgement
-            for acknowledgement in configuration.acknowledgements
-            if acknowledgement.id not in used and acknowledgement.expires >= today
-        ),
-        key=lambda acknowledgement: acknowledgement.id,
-    )
+    """Every measure above its limit, and the first valid acknowledgement that covers each."""
     findings: list[GuardFinding] = []
     relied_on: dict[str, Acknowledgement] = {}
     for measure in measures:
         limit, setting = _limit(measure, configuration)
         if measure.value <= limit:
             continue
-        covering = next((a for a in valid if _covers(a, measure)), None)
+        covering = next((a for a in valid if covers(a, measure.rule, Fraction(measure.text))), None)
         if covering:
             relied_on[covering.id] = covering
         findings.append(
@@ -205,13 +216,6 @@ def _limit(measure: Measure, configuration: Configuration) -> tuple[Fraction, Sp
         return measure.limit, None
     guard = configuration.policy.guard(measure.rule)
     return guard.limit, guard.setting
-
-
-def _covers(acknowledgement: Acknowledgement, measure: Measure) -> bool:
-    return any(
-        rule == measure.rule and Fraction(number) >= Fraction(measure.text)
-        for rule, number in acknowledgement.rules
-    )
 
 
 def _part_of(part: int, whole: int) -> Fraction:
