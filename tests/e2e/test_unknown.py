@@ -1,14 +1,12 @@
 """Unknown is a state: 202 is no success, and a status that nobody documents is no end."""
 
-from decimal import Decimal
-
 import pytest
 
 from stratctl.apply.words import Pace
 from stratctl.core import state
 from stratctl.core.event import Outcome
 from tests.e2e.machines import Machines, eventually
-from tests.e2e.test_once import began, begin, converge, rise
+from tests.e2e.test_once import began, begin
 from tests.e2e.world import Project, Sandbox, blocked_of, rows_of, verbs
 
 
@@ -130,24 +128,6 @@ def test_a_participant_locked_at_the_last_moment(project: Project, sandbox: Sand
     plan = project.plan()
     assert (verbs(plan), blocked_of(plan)) == ([], {codes[1]: "parked"})
     assert project.witness("core").moved[codes[1]].bought == 0
-
-
-def test_the_other_verb_next_time(project: Project, warm: Machines) -> None:
-    """Who turned out to be enrolled already is topped up by the next plan, once."""
-    codes = begin(project)
-    project.settle()
-    rise(project, codes)
-    # Somebody else enrolls the newcomer between our last read and our request.
-    done: list[str] = []
-
-    def watch(event: object) -> None:
-        if type(event).__name__ == "Attempt" and not done:
-            done.append("now")
-
-    assert project.apply(watch=watch).exit_code == 0
-    converge(project, warm)
-    assert project.witness("core").moved[codes[3]].bought == Decimal("70.00")
-    assert rows_of(project.plan()) == []
 
 
 def test_canary_an_unknown_status_that_ends(
