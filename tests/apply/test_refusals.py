@@ -53,11 +53,12 @@ def test_every_subset_of_rejected_executions_is_booked_row_by_row() -> None:
 
 
 @pytest.mark.parametrize("reason", ["trader_already_enrolled", "trader_not_enrolled"])
-def test_a_refusal_of_the_verb_parks_nobody(reason: str, tmp_path: Path) -> None:
-    """The next plan uses the other verb."""
+def test_a_refusal_of_the_verb_is_told_to_the_next_plan(reason: str, tmp_path: Path) -> None:
+    """It counts for nothing, and its reason is what the plan switches the verb by."""
     machine = Machine(Provider(rejects={"CUST01": reason}), tmp_path, {"CUST01": 500})
     machine.run()
-    assert bookings(machine)["CUST01"]["parked"] is None
+    row = bookings(machine)["CUST01"]
+    assert (row["parked"], row["contributed_minor"], row["busy"]) == (reason, 0, False)
 
 
 def test_a_held_balance_is_retried_once(tmp_path: Path) -> None:

@@ -192,8 +192,10 @@ def test_a_rename_does_not_hide_a_call_without_an_end(
 def test_a_strategy_is_created_as_it_is_declared_now(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A creation without an answer is not sent again once it is declared otherwise: its currency
-    would be that of before, and the amounts those of now."""
+    """A creation without an answer is not sent again once it is declared otherwise.
+
+    Its currency would be that of before, and the amounts those of now.
+    """
     begin(project)
     monkeypatch.setattr(Pace, "__init__", _hasty(Pace.__init__))
     project.sandbox.fault("reset_before", "/strategies")
@@ -222,7 +224,7 @@ def test_the_sandbox_is_on_this_machine(project: Project) -> None:
 
 def _hasty(init: object) -> object:
     def haste(pace: Pace, **said: object) -> None:
-        init(pace, **{"attempts": 1, "quarantine": 0, **said})  # type: ignore[operator]
+        init(pace, **{"attempts": 1, "quarantine": 0, **said})  # type: ignore[operator]  # a dict of mixed values
 
     return haste
 
@@ -246,8 +248,7 @@ def test_an_ignored_file_is_not_committed(project: Project) -> None:
 
 
 def test_a_price_that_moves_before_the_barrier(project: Project) -> None:
-    """What sells after the barrier is held to the prices that were agreed to, like what sells
-    before it."""
+    """What sells after the barrier is held to the prices that were agreed to as well."""
     codes = begin(project)
     project.settle()
     project.line("members", codes[0])["contributed"] = "150.00"
