@@ -35,8 +35,8 @@ def some(cases: Iterable[T], *, one_in: int) -> list[T]:
     return list(cases)[:: 1 if CAMPAIGN else one_in]
 
 
-BEGIN = some(range(1, BEGIN_STEPS + 1), one_in=6)
-DURABLE = some((("after", step) for step in range(1, CHANGE_STEPS + 1)), one_in=6)
+BEGIN = some(range(1, BEGIN_STEPS + 1), one_in=8)
+DURABLE = some((("after", step) for step in range(1, CHANGE_STEPS + 1)), one_in=8)
 TORN = some((("torn", step) for step in (1, 2, 3, 4, 5, 25)), one_in=3)
 """A line of each kind, torn in its middle: run, intent, attempt, answer, outcome, end."""
 

@@ -19,7 +19,8 @@ from tests.worlds import Declared, Holder, World
 
 T = TypeVar("T")
 
-_other_bench = Bench(threads=2, optimizer=True)
+_other_bench = Bench()
+_busy_bench = Bench(threads=2, optimizer=True)
 
 
 @law(worlds())
@@ -109,8 +110,11 @@ def test_flags_are_obeyed(world: World) -> None:
 def test_order_decides_nothing(world: World) -> None:
     """I11: shuffled people, assets, prices and Strategies give the same bytes.
 
-    Two threads and an optimising engine give the same, too."""
-    planned, again = answer_of(world), _other_bench.answer(_shuffled(world, dice(world)))
+    Two threads and an optimising engine give the same, too: every eighth world is planned there,
+    because it takes them twice as long."""
+    random = dice(world)
+    bench = _busy_bench if random.randrange(8) == 0 else _other_bench
+    planned, again = answer_of(world), bench.answer(_shuffled(world, random))
     if isinstance(planned, Refused) or isinstance(again, Refused):
         assert isinstance(again, Refused)
         assert isinstance(planned, Refused)

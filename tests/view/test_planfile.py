@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratctl import planfile
@@ -86,6 +86,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 amounts = st.none() | st.integers(0, 10**14)
 
 
+@settings(max_examples=60)  # each example writes and reads four tables
 @given(
     st.dictionaries(
         codes,
