@@ -30,7 +30,7 @@ demo: $(RUNTIME) ## start the sandbox, declare, plan, apply, change, apply again
 	@$(PY) tests/demo/run.py
 
 test: $(DEV) ## the tests, under five minutes on two cores
-	@$(PY) -m pytest -n 3 -q
+	@$(PY) -m pytest -n 3 --dist loadgroup -q
 
 laws: $(DEV) ## the laws alone, 10,000 examples each
 	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 -q -m hypothesis

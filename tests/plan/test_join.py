@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import pytest
 
 from stratctl.core.errors import InputError
 from stratctl.core.tables import Table
@@ -12,6 +13,10 @@ from tests.plan.planned import Bench, law
 from tests.worlds import World
 
 _bench = Bench()
+
+
+# In one process, so that the worlds that all laws see are planned once.
+pytestmark = pytest.mark.xdist_group("laws")
 
 
 @law(worlds())

@@ -23,6 +23,10 @@ _other_bench = Bench()
 _busy_bench = Bench(threads=2, optimizer=True)
 
 
+# In one process, so that the worlds that all laws see are planned once.
+pytestmark = pytest.mark.xdist_group("laws")
+
+
 @law(worlds())
 def test_a_second_planner_says_the_same(world: World) -> None:
     """Flows, rebalances, blocks, forfeits and errors agree with the planner without SQL."""
