@@ -143,18 +143,18 @@ class _Book:
 
     def findings(self, code: str, sql: str, hint: str) -> list[Diagnostic]:
         """One finding per row (source, line, detail) of a query, and how many more there are."""
-        (count,) = self.workspace.one(f"SELECT count(*) FROM ({sql})")
         rows = self.workspace.rows(
             f"SELECT q.source, q.line, q.detail FROM ({sql}) q "
             f"JOIN {self.places} p ON p.source = q.source "
-            f"ORDER BY p.file, q.line, q.detail LIMIT {SHOWN_MAX}"
+            f"ORDER BY p.file, q.line, q.detail LIMIT {SHOWN_MAX + 1}"
         )
         found = []
-        for source, line, detail in rows:
+        for source, line, detail in rows[:SHOWN_MAX]:
             entries = self.sources[source]
             said = detail if entries.has_lines else f"{detail}, {entries.where(line)}"
             found.append(problem(code, said, entries.span(line), hint))
-        if count > SHOWN_MAX:
+        if len(rows) > SHOWN_MAX:
+            (count,) = self.workspace.one(f"SELECT count(*) FROM ({sql})")
             last = found[-1]
             more = f"{last.detail}; {count - SHOWN_MAX:,} more rows are like these"
             found[-1] = problem(code, more, last.span, hint)
