@@ -8,7 +8,7 @@ the last would win. What is accepted is a small, plain part of YAML; several doc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -116,7 +116,7 @@ def _empty(span: Span) -> Diagnostic:
 
 
 class _Stop(Exception):
-    """A limit was passed: the rest of the file is not looked at."""
+    """The rest of the file cannot be read, or a limit says that it is not looked at."""
 
 
 class _Frame:
@@ -144,10 +144,14 @@ class _Composer:
 
     def run(self, text: str) -> None:
         try:
-            for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-                self._take(event)
+            self._parse(text)
         except _Stop:
             self._give_up()
+
+    def _parse(self, text: str) -> None:
+        try:
+            for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+                self._take(event)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -155,7 +159,7 @@ class _Composer:
             tab = "\t" in self._line(line)
             hint = "indent with blanks, not tabs" if tab else "check blanks, colons and brackets"
             self._report("E_YAML_SYNTAX", said, (line, column), hint)
-            self._give_up()
+            raise _Stop from error
 
     def _give_up(self) -> None:
         """Forget the document that was being read: half of it would only cause false findings."""
@@ -167,12 +171,19 @@ class _Composer:
         return "".join(self._reading.lines[number - 1 : number])
 
     def _report(self, code: str, detail: str, place: tuple[int, int], hint: str = "") -> None:
+        self._add(problem(code, detail, self._span(place), hint))
+
+    def _add(self, found: Diagnostic) -> None:
         problems = self._reading.problems
-        if len(problems) == _SHOWN_MAX:
-            detail += "; what else is wrong in this file is not looked for"
-        problems.append(problem(code, detail, Span(self._reading.file, *place), hint))
-        if len(problems) > _SHOWN_MAX:
-            raise _Stop
+        if len(problems) < _SHOWN_MAX:
+            problems.append(found)
+            return
+        detail = f"{found.detail}; what else is wrong in this file is not looked for"
+        problems.append(replace(found, detail=detail))
+        raise _Stop
+
+    def _span(self, place: tuple[int, int]) -> Span:
+        return Span(self._reading.file, *place)
 
     def _take(self, event: Any) -> None:
         kind = type(event)
@@ -239,8 +250,7 @@ class _Composer:
         text = event.value
         plain = event.style is None or event.style == ""
         if event.style == '"' and (hidden := FORBIDDEN.search(text)):
-            span = Span(self._reading.file, *place)
-            self._reading.problems.append(problem_of_character(hidden[0], span))
+            self._add(problem_of_character(hidden[0], self._span(place)))
         value: Any = text
         if event.anchor is not None or event.tag is not None:
             value = text if self._plain(event) else Broken(text)
@@ -303,7 +313,7 @@ class _Composer:
         if isinstance(value, Node):
             self._reading.documents.append(value)
         elif isinstance(value, Doubtful) and not value:
-            self._reading.problems.append(_empty(Span(self._reading.file, *place)))
+            self._add(_empty(self._span(place)))
         elif not isinstance(value, Broken):
             detail = "a document is a mapping"
             self._report("E_TYPE", detail, place, "begin it with kind: and version:")

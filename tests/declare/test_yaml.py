@@ -118,6 +118,9 @@ def test_a_duplicate_key_names_both_places() -> None:
         (b"a: [" + b"1," * 200_001 + b"]", "E_YAML_NODES"),
         (b"#" * (2**20 + 1), "E_FILE_SIZE"),
         (b"a: &x [1]\nb: [" + b"*x," * 5000 + b"]", "E_YAML_ALIAS"),
+        (b"a: [" + b"*x," * 100 + b"}", "E_YAML_SYNTAX"),
+        (b"a: [" + b'"\\u200b",' * 5000 + b"]", "E_UNICODE_CONTROL"),
+        (b"---\n" * 5000, "E_EMPTY_CONFIG"),
     ],
 )
 def test_hostile_files_end_early(text: bytes, code: str) -> None:
