@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from stratctl.documents import Node, Places
 from stratctl.documents.grammar import Doubtful, source_text
-from stratctl.load.yaml import plain_scalar, read_yaml
+from stratctl.documents.scalars import plain_scalar
+from stratctl.load.yaml import read_yaml
 
 PRINTABLE = st.one_of(
     st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), max_size=30),
