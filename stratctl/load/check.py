@@ -10,7 +10,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -24,6 +25,9 @@ from stratctl.documents import KINDS, MANAGEABLE, Document, Items, Node, Places,
 from stratctl.documents.grammar import Doubtful, is_date, source_text
 from stratctl.load.yaml import Broken
 
+FINDINGS_MAX = 100
+"""Findings in one document, after which the rest of it is not looked at."""
+
 _READS_TEXT = frozenset({"amount", "weight", "ratio", "date"})
 """Formats that are read from the source text: what YAML might think of it does not matter."""
 
@@ -31,10 +35,22 @@ _READS_TEXT = frozenset({"amount", "weight", "ratio", "date"})
 def check(kind: str, root: Node, places: Places) -> tuple[Document | None, list[Diagnostic]]:
     """The model of a document, or why it cannot be one."""
     errors = _validator(kind).iter_errors(root)
-    problems = list(dict.fromkeys(found for error in errors for found in explain(error, places)))
+    problems = _distinct(found for error in errors for found in explain(error, places))
     if problems or has_broken(root):
         return None, problems
     return model(kind, root, places)
+
+
+def _distinct(found: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Each finding once, up to the limit: a file of one mebibyte can hold 70,000 unknown keys."""
+    kept: dict[Diagnostic, None] = {}
+    for one in found:
+        kept[one] = None
+        if len(kept) > FINDINGS_MAX:
+            *others, last = kept
+            detail = f"{last.detail}; what else is wrong in this document is not looked for"
+            return [*others, replace(last, detail=detail)]
+    return list(kept)
 
 
 def model(kind: str, root: Node, places: Places) -> tuple[Document | None, list[Diagnostic]]:
@@ -62,7 +78,7 @@ def _validator(kind: str) -> Draft202012Validator:
     schema = json.loads(_schema_text(f"{kind.lower()}.schema.json"))
     extended = validators.extend(  # type: ignore[no-untyped-call]  # it has no annotations
         Draft202012Validator,
-        {"type": _type, "pattern": _pattern, "format": _format},
+        {"type": _type, "pattern": _pattern, "format": _format, "uniqueItems": _unique},
         type_checker=Draft202012Validator.TYPE_CHECKER.redefine("string", _is_text),
     )
     made: Draft202012Validator = extended(schema)
@@ -106,6 +122,21 @@ def _pattern(_: Any, pattern: str, instance: Any, schema: Any) -> Iterator[Valid
 def _format(_: Any, name: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
     if name == "date" and isinstance(instance, str) and not is_date(instance):
         yield ValidationError("no such day")
+
+
+def _unique(_: Any, wanted: bool, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, Items) and any(_repeats(instance)):
+        yield ValidationError("the same text twice")
+
+
+def _repeats(items: Items) -> Iterator[tuple[int, int]]:
+    """Places of texts that stand in a list before, and where; what is no text is wrong anyway."""
+    first: dict[str, int] = {}
+    for place, item in enumerate(items):
+        if isinstance(item, str) and not isinstance(item, Broken):
+            before = first.setdefault(item, place)
+            if before != place:
+                yield place, before
 
 
 def has_broken(value: Any) -> bool:
@@ -193,11 +224,10 @@ def _empty(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
 
 
 def _repeated(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
-    for index, item in enumerate(error.instance):
-        first = error.instance.index(item)
-        if first != index:
-            detail = f"{item!s} stands in line {places.value(*path, first).line} already"
-            yield problem("E_DUP_ITEM", detail, places.value(*path, index), "keep one of them")
+    for place, before in _repeats(error.instance):
+        line = places.value(*path, before).line
+        detail = f"{error.instance[place]!s} stands in line {line} already"
+        yield problem("E_DUP_ITEM", detail, places.value(*path, place), "keep one of them")
 
 
 def _exits_alone(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:

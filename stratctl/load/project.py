@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -28,7 +28,7 @@ from stratctl.documents import (
     problem,
 )
 from stratctl.load import tables
-from stratctl.load.check import check, nearest
+from stratctl.load.check import FINDINGS_MAX, check, nearest
 from stratctl.load.files import PROJECT_FILE, STRATEGIES, Folder, Refused
 from stratctl.load.members import suspicious, to_entries
 from stratctl.load.yaml import read_yaml
@@ -163,7 +163,11 @@ class _Reader:
         self.lines[name] = reading.lines
         self.problems.extend(reading.problems)
         self.nameless |= not reading.complete
+        before = len(self.problems)
         for root in reading.documents:
+            if len(self.problems) - before > FINDINGS_MAX:
+                self._leave_out_the_rest()
+                return
             read = self._document(root, Places(name, root), kinds)
             if read is not None:
                 yield read
@@ -171,6 +175,13 @@ class _Reader:
                 self.broken.add(declared)
             else:
                 self.nameless = True
+
+    def _leave_out_the_rest(self) -> None:
+        """Stop at a file whose documents have more findings than anybody reads."""
+        last = self.problems.pop()
+        detail = f"{last.detail}; the rest of this file is not looked at"
+        self.problems.append(replace(last, detail=detail))
+        self.nameless = True
 
     def _document(
         self, root: Node, places: Places, kinds: tuple[str, ...]

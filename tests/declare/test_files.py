@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -228,3 +229,45 @@ def test_the_digest_does_not_depend_on_what_other_environments_read(tmp_path: Pa
     resolved = resolve(documents, "sandbox", workspace)
     assert resolved.desired.digest == project.declare("sandbox").desired.digest
     assert "strategies/y.csv" in documents.files
+
+
+COHORT = "kind: Cohort\nversion: 1\nname: more\nstrategy: blue-chip\nsource: live\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "codes", "last"),
+    [
+        (
+            COHORT + "".join(f"key{n}: 1\n" for n in range(20_000)),
+            {"E_UNKNOWN_KEY"},
+            "what else is wrong in this document is not looked for",
+        ),
+        (
+            COHORT + "---\nkind: Cohort\n" * 20_000,
+            {"E_MISSING_KEY", "E_EMPTY_COHORT"},
+            "the rest of this file is not looked at",
+        ),
+        (
+            COHORT + f"previously: [{'a, ' * 20_000}a]",
+            {"E_DUP_ITEM"},
+            "what else is wrong in this document is not looked for",
+        ),
+        (
+            COHORT + f"previously: [{'a, 1, ' * 20_000}a]",
+            {"E_TYPE_STRING_REQUIRED"},
+            "what else is wrong in this document is not looked for",
+        ),
+    ],
+    ids=["keys", "documents", "repeats", "mixed"],
+)
+def test_a_large_file_of_mistakes_is_answered_shortly_and_soon(
+    tmp_path: Path, text: str, codes: set[str], last: str
+) -> None:
+    """Some hundred findings, the last of which says that there may be more, within seconds."""
+    project = Project(tmp_path, {"strategies/more.yaml": text})
+    begun = time.process_time()
+    found = project.says()
+    assert time.process_time() - begun < 2.0
+    assert 100 <= len(found) < 110
+    assert {one.code for one in found} == codes
+    assert sum(last in one.detail for one in found) == 1
