@@ -17,7 +17,7 @@ from stratctl.core.plan import (
     Impact,
     Plan,
 )
-from stratctl.core.state import Vector, Verb
+from stratctl.core.state import Provenance, Vector, Verb, WeightSource
 from stratctl.core.tables import Schema, Table, Workspace
 
 BLUE_CHIP = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
@@ -25,6 +25,31 @@ HALF = Vector(
     (("BTC", 500_000_000_000_000_000), ("ETH", 300_000_000_000_000_000), ("SOL", 2 * 10**17))
 )
 EXIT = Vector((("BTC", 6 * 10**17), ("ETH", 4 * 10**17), ("SOL", 0)))
+_MAJORS = Vector((("BTC", 8 * 10**17), ("ETH", 2 * 10**17)))
+_OTHERS = Vector((("ETH", 25 * 10**16), ("SOL", 75 * 10**16)))
+CAPPED_BLEND = Provenance(
+    rule="blend",
+    span=Span("strategies/blue-chip.yaml", 6, 1),
+    sources=(
+        WeightSource("majors", 8 * 10**17, _MAJORS, Span("strategies/blue-chip.yaml", 7, 3)),
+        WeightSource("others", 2 * 10**17, _OTHERS, Span("strategies/blue-chip.yaml", 8, 3)),
+    ),
+    uncapped=Vector((("BTC", 64 * 10**16), ("ETH", 21 * 10**16), ("SOL", 15 * 10**16))),
+    cap_e18=5 * 10**17,
+    cap_span=Span("strategies/blue-chip.yaml", 9, 1),
+    vector=Vector(
+        (("BTC", 5 * 10**17), ("ETH", 291_666_670 * 10**9), ("SOL", 208_333_330 * 10**9))
+    ),
+)
+EQUAL = Provenance(
+    rule="equal_weight",
+    span=Span("strategies/defi.yaml", 6, 1),
+    sources=(),
+    uncapped=Vector((("AAVE.ETH", 5 * 10**17), ("UNI.ETH", 5 * 10**17))),
+    cap_e18=None,
+    cap_span=None,
+    vector=Vector((("AAVE.ETH", 5 * 10**17), ("UNI.ETH", 5 * 10**17))),
+)
 
 
 @dataclass(frozen=True)
@@ -240,6 +265,7 @@ def rich_plan(workspace: Workspace) -> Plan:
         floats=(FloatNeed("USD", 6_180_006, 5_000_000, "float of ACME01"),),
         prices=(("BTC", "USD", "65000.12"), ("ETH", "USD", "3500")),
         unmanaged=7,
+        weights=(("blue-chip", CAPPED_BLEND), ("defi", EQUAL)),
         complete=False,
         warnings=(
             Diagnostic(

@@ -33,7 +33,7 @@ from stratctl.core.plan import (
     Plan,
 )
 from stratctl.core.slots import REALMS, SLOT_MAX
-from stratctl.core.state import Vector, Verb
+from stratctl.core.state import Provenance, Vector, Verb, WeightSource
 from stratctl.core.tables import Table
 
 Json = dict[str, Any]
@@ -85,6 +85,7 @@ def document(plan: Plan, digest: str) -> Json:
                 for asset, currency, price in plan.prices
             ],
             "unmanaged": plan.unmanaged,
+            "weights": [_provenance(strategy, found) for strategy, found in plan.weights],
             "warnings": [diagnostic(warning) for warning in plan.warnings],
             "notes": list(plan.notes),
         },
@@ -127,15 +128,17 @@ def _call(call: Call) -> Json:
         "currency": call.currency,
         "amount": format_amount(call.amount_minor, call.currency),
         "rows": call.rows,
-        "allocations": call.vector
-        and [
-            {"asset": asset, "weight": format_weight(weight)}
-            for asset, weight in call.vector.weights_e18
-        ],
+        "allocations": call.vector and _allocations(call.vector),
         "target": call.target_text,
         "target_epoch": call.target_epoch,
         "body": call.body_json,
     }
+
+
+def _allocations(vector: Vector) -> list[Json]:
+    return [
+        {"asset": asset, "weight": format_weight(weight)} for asset, weight in vector.weights_e18
+    ]
 
 
 def _acknowledgement(one: Acknowledgement) -> Json:
@@ -201,6 +204,27 @@ def _float(need: FloatNeed) -> Json:
     }
 
 
+def _provenance(strategy: str, found: Provenance) -> Json:
+    return {
+        "strategy": strategy,
+        "rule": found.rule,
+        "span": _span(found.span),
+        "sources": [
+            {
+                "strategy": source.strategy,
+                "share": format_weight(source.share_e18),
+                "span": _span(source.span),
+                "allocations": _allocations(source.vector),
+            }
+            for source in found.sources
+        ],
+        "uncapped": _allocations(found.uncapped),
+        "cap": None if found.cap_e18 is None else format_weight(found.cap_e18),
+        "cap_span": _span(found.cap_span),
+        "allocations": _allocations(found.vector),
+    }
+
+
 # --- a document as a plan ------------------------------------------------------------------
 
 
@@ -245,6 +269,7 @@ def _plan_from(document: Json, tables: PlanTables) -> Plan:
         satisfied=tables.satisfied,
         forfeits=tables.forfeits,
         unmanaged=advisory["unmanaged"],
+        weights=tuple((one["strategy"], _provenance_from(one)) for one in advisory["weights"]),
         complete=advisory["complete"],
         warnings=tuple(_diagnostic_from(warning) for warning in advisory["warnings"]),
         notes=tuple(advisory["notes"]),
@@ -328,6 +353,26 @@ def _float_from(need: Json) -> FloatNeed:
     )
 
 
+def _provenance_from(one: Json) -> Provenance:
+    return Provenance(
+        rule=one["rule"],
+        span=Span(**one["span"]),
+        sources=tuple(
+            WeightSource(
+                strategy=source["strategy"],
+                share_e18=parse_weight(source["share"]),
+                vector=_vector_from(source["allocations"]),
+                span=Span(**source["span"]),
+            )
+            for source in one["sources"]
+        ),
+        uncapped=_vector_from(one["uncapped"]),
+        cap_e18=None if one["cap"] is None else parse_weight(one["cap"]),
+        cap_span=_span_from(one["cap_span"]),
+        vector=_vector_from(one["allocations"]),
+    )
+
+
 def _diagnostic_from(finding: Json) -> Diagnostic:
     return Diagnostic(
         **{
@@ -402,7 +447,8 @@ _FLAG: Json = {"type": "boolean"}
 _MAYBE_FLAG: Json = {"type": ["boolean", "null"]}
 _AMOUNT: Json = {"$ref": "#/$defs/amount"}
 _MAYBE_AMOUNT: Json = {"anyOf": [_AMOUNT, {"type": "null"}]}
-_MAYBE_SPAN: Json = {"anyOf": [{"$ref": "#/$defs/span"}, {"type": "null"}]}
+_SPAN: Json = {"$ref": "#/$defs/span"}
+_MAYBE_SPAN: Json = {"anyOf": [_SPAN, {"type": "null"}]}
 _VERB: Json = {"$ref": "#/$defs/verb"}
 _STRATEGY: Json = {"$ref": "#/$defs/strategy"}
 _STRATEGY_ID: Json = {"$ref": "#/$defs/strategy_id"}
@@ -423,8 +469,10 @@ def _many(items: Json) -> Json:
     return {"type": "array", "items": items}
 
 
+_ALLOCATIONS: Json = _many(_object({"asset": _TEXT, "weight": _AMOUNT}))
+
+
 def _binding_schema() -> Json:
-    allocations = _many(_object({"asset": _TEXT, "weight": _AMOUNT}))
     return {
         "realm": {"enum": list(REALMS)},
         "environment": _TEXT,
@@ -451,7 +499,7 @@ def _binding_schema() -> Json:
                     "currency": _TEXT,
                     "amount": _AMOUNT,
                     "rows": _COUNT,
-                    "allocations": {"anyOf": [allocations, {"type": "null"}]},
+                    "allocations": {"anyOf": [_ALLOCATIONS, {"type": "null"}]},
                     "target": _TEXT,
                     "target_epoch": _COUNT,
                     "body": _TEXT,
@@ -518,6 +566,7 @@ def _advisory_schema() -> Json:
         ),
         "prices": _many(_object({"asset": _TEXT, "currency": _TEXT, "price": _TEXT})),
         "unmanaged": _COUNT,
+        "weights": _many(_provenance_schema()),
         "warnings": _many(
             _object(
                 {
@@ -532,6 +581,22 @@ def _advisory_schema() -> Json:
         ),
         "notes": _many(_TEXT),
     }
+
+
+def _provenance_schema() -> Json:
+    source = {"strategy": _STRATEGY, "share": _AMOUNT, "span": _SPAN, "allocations": _ALLOCATIONS}
+    return _object(
+        {
+            "strategy": _STRATEGY,
+            "rule": {"enum": ["equal_weight", "blend", "mirror"]},
+            "span": _SPAN,
+            "sources": _many(_object(source)),
+            "uncapped": _ALLOCATIONS,
+            "cap": _MAYBE_AMOUNT,
+            "cap_span": _MAYBE_SPAN,
+            "allocations": _ALLOCATIONS,
+        }
+    )
 
 
 def _impact_schema() -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
@@ -76,13 +76,44 @@ OPERATION_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
+class WeightSource:
+    """A Strategy that another one takes weights from."""
+
+    strategy: str
+    share_e18: int
+    """Its part of the blend; all of it for a mirror."""
+    vector: Vector
+    """What it holds, which is what is blended."""
+    span: Span
+    """Where it is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a vector was computed, for people. Nothing decides by it."""
+
+    rule: str
+    """equal_weight | blend | mirror"""
+    span: Span
+    """Where the rule stands."""
+    sources: tuple[WeightSource, ...]
+    """Ascending by name; none for equal_weight."""
+    uncapped: Vector
+    """The weights that the rule alone gives."""
+    cap_e18: int | None
+    cap_span: Span | None
+    vector: Vector
+    """The weights that came out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """What a group of participants should hold, and which assets it lets go of by name."""
 
     vector: Vector
     exits: tuple[str, ...]
-    provenance: str = ""
-    """How a computed vector came about, for people: ``blend of blue-chip 0.6, defi 0.4``."""
+    provenance: Provenance | None = field(default=None, compare=False)
+    """How a computed vector came about; None for a declared one."""
 
     @property
     def rebalance_vector(self) -> Vector:

@@ -19,6 +19,7 @@ from stratctl.plan.order import fences, ordered_calls
 from stratctl.plan.parking import released
 from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
 from stratctl.plan.terms import Terms
+from stratctl.plan.weights import provenances
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
@@ -95,6 +96,7 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         satisfied=rebalances.satisfied,
         forfeits=forfeited_rows(changes),
         unmanaged=changes.unmanaged,
+        weights=provenances(changes, calls),
         complete=origin.complete,
         warnings=configuration.desired.warnings + live.warnings + terms.warnings,
     )

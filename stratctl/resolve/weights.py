@@ -2,13 +2,14 @@
 
 Computed weights are rounded once, to 8 decimals, by largest remainder, so that they add up to
 exactly 1. A blend of a computed Strategy takes that Strategy's rounded weights, because those are
-what it holds.
+what it holds. Where there is nothing to compute nothing is rounded: a mirror, which is a blend of
+one, holds exactly what its source holds, unless a cap cuts into it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import (
@@ -17,30 +18,37 @@ from stratctl.core.money import (
     format_weight,
     parse_units,
     parse_weight,
-    split_exactly,
 )
-from stratctl.core.state import Target, Vector
+from stratctl.core.state import Provenance, Target, Vector, WeightSource
 from stratctl.documents import Documents, Places, Read, Strategy, problem
+from stratctl.resolve.circles import circles, in_order
 from stratctl.resolve.names import unknown_strategy
+from stratctl.resolve.proportions import UNIT_E18, WEIGHT_DECIMALS, capped, exceeds, rounded
 
-WEIGHT_DECIMALS = 8
-"""Decimals of computed weights."""
-
-_COMPUTED_ONE = 10**WEIGHT_DECIMALS
-_COMPUTED_UNIT_E18 = 10 ** (WEIGHT_DIGITS - WEIGHT_DECIMALS)
+CIRCLES_SHOWN_MAX = 100
 
 Weights = dict[str, int]
 """Asset or Strategy -> weight in 10⁻¹⁸."""
+
+_Uses = dict[str, dict[str, Span]]
+"""Strategy -> the Strategies whose weights it takes, and where it names each."""
 
 
 def resolve_weights(
     strategies: Sequence[Read[Strategy]], documents: Documents, problems: list[Diagnostic]
 ) -> dict[str, Target]:
     """Strategy -> its target. One whose weights have problems is left out."""
-    graph = _Graph(strategies, documents, problems)
-    for read in sorted(strategies, key=lambda read: read.span):
-        graph.target(read.document.name)
-    return {name: target for name, target in graph.targets.items() if target is not None}
+    known = {read.document.name: read for read in sorted(strategies, key=lambda read: read.span)}
+    named = {name: dict(_named(read)) for name, read in known.items()}
+    problems.extend(_unknown(named, documents))
+    uses = {name: {o: at for o, at in used.items() if o in known} for name, used in named.items()}
+    problems.extend(_circular(uses))
+    targets: dict[str, Target] = {}
+    for name in in_order({name: tuple(used) for name, used in uses.items()}):
+        target = _target_of(known[name], targets, problems)
+        if target is not None:
+            targets[name] = target
+    return targets
 
 
 def declared_target(
@@ -51,86 +59,144 @@ def declared_target(
 ) -> Target | None:
     """The target that ``allocations`` and ``exits`` of a document declare, or None."""
     weights = _declared(allocations, places, "allocations", problems)
-    return _target(weights, exits, "", places, problems)
+    vector = None if weights is None else _vector(weights)
+    return _target(vector, exits, None, places, problems)
 
 
-class _Graph:
-    """Strategies that take their weights from each other, resolved depth first."""
+# --- who takes weights from whom -------------------------------------------------------------
 
-    def __init__(
-        self,
-        strategies: Sequence[Read[Strategy]],
-        documents: Documents,
-        problems: list[Diagnostic],
-    ) -> None:
-        self.targets: dict[str, Target | None] = {}
-        self._known = {read.document.name: read for read in strategies}
-        self._documents = documents
-        self._problems = problems
-        self._path: list[str] = []
 
-    def target(self, name: str) -> Target | None:
-        if name in self.targets:
-            return self.targets[name]
-        read = self._known[name]
-        self._path.append(name)
-        weights, provenance = self._weights(read)
-        self._path.pop()
-        if name not in self.targets:
-            strategy, places = read.document, read.places
-            made = _target(weights, strategy.exits, provenance, places, self._problems)
-            self.targets[name] = made
-        return self.targets[name]
+def _named(read: Read[Strategy]) -> Iterator[tuple[str, Span]]:
+    """The Strategies whose weights a document takes, each with its place."""
+    written, places = read.document, read.places
+    if written.mirror is not None:
+        yield written.mirror, places.value("mirror")
+    for name in written.blend or ():
+        yield name, places.key("blend", name)
 
-    def _weights(self, read: Read[Strategy]) -> tuple[Weights | None, str]:
-        strategy, places = read.document, read.places
-        source = strategy.weight_source
-        computed: Mapping[str, int] | None
-        if strategy.allocations is not None:
-            return _declared(strategy.allocations, places, "allocations", self._problems), ""
-        if strategy.equal_weight is not None:
-            computed = dict.fromkeys(strategy.equal_weight, 1)
-            said = f"equal weight of {len(strategy.equal_weight)} assets"
-        elif strategy.blend is not None:
-            computed, said = self._blended(strategy.blend, places)
-        else:
-            mirrored = self._source(str(strategy.mirror), places.value("mirror"))
-            if mirrored is not None and strategy.cap is None:
-                return dict(mirrored.vector.weights_e18), f"mirror of {strategy.mirror}"
-            computed = None if mirrored is None else dict(mirrored.vector.weights_e18)
-            said = f"mirror of {strategy.mirror}"
-        if computed is None:
-            return None, said
-        if strategy.cap is not None:
-            said = f"{said}, capped at {strategy.cap}"
-        rounded = _rounded(computed, strategy.cap, places, source, self._problems)
-        return rounded, said
 
-    def _blended(self, blend: Mapping[str, str], places: Places) -> tuple[Weights | None, str]:
-        shares = _declared(blend, places, "blend", self._problems)
-        sources = {name: self._source(name, places.key("blend", name)) for name in blend}
-        said = "blend of " + ", ".join(f"{name} {share}" for name, share in sorted(blend.items()))
-        mixed: Weights = {}
-        for name, source in sorted(sources.items()):
-            if source is None or shares is None:
-                return None, said
-            for asset, weight_e18 in source.vector.weights_e18:
-                mixed[asset] = mixed.get(asset, 0) + shares[name] * weight_e18
-        return mixed, said
+def _unknown(named: _Uses, documents: Documents) -> Iterator[Diagnostic]:
+    for used in named.values():
+        for name, span in used.items():
+            if name not in named and (said := unknown_strategy(documents, name, named)):
+                yield problem("E_UNKNOWN_STRATEGY", said[0], span, said[1])
 
-    def _source(self, name: str, span: Span) -> Target | None:
-        if name in self._path:
-            circle = " -> ".join([*self._path[self._path.index(name) :], name])
-            hint = "let one of them declare its allocations"
-            self._problems.append(problem("E_WEIGHT_CYCLE", circle, span, hint))
-            self.targets[self._path[-1]] = None
+
+def _circular(uses: _Uses) -> Iterator[Diagnostic]:
+    """Each circle with its path, and the place of each step of it."""
+    plain = {name: tuple(used) for name, used in uses.items()}
+    for circle in islice(circles(plain), CIRCLES_SHOWN_MAX):
+        steps = [f"{name} takes from {one} at {uses[name][one]}" for name, one in pairwise(circle)]
+        detail = f"{' -> '.join(circle)}: {', '.join(steps)}"
+        hint = "let one of them declare its allocations"
+        yield problem("E_WEIGHT_CYCLE", detail, uses[circle[0]][circle[1]], hint)
+
+
+# --- one Strategy ----------------------------------------------------------------------------
+
+
+def _target_of(
+    read: Read[Strategy], targets: Mapping[str, Target], problems: list[Diagnostic]
+) -> Target | None:
+    """The target of a Strategy whose sources have theirs already, if they have any."""
+    written, places = read.document, read.places
+    if written.allocations is not None:
+        return declared_target(written.allocations, written.exits, places, problems)
+    provenance = _computed(read, targets, problems)
+    if provenance is None:
+        return None
+    return _target(provenance.vector, written.exits, provenance, places, problems)
+
+
+def _computed(
+    read: Read[Strategy], targets: Mapping[str, Target], problems: list[Diagnostic]
+) -> Provenance | None:
+    """What a Strategy's rule comes to, and how."""
+    written, places = read.document, read.places
+    sources = _sources(read, targets, problems)
+    if sources is None:
+        return None
+    ratios = _mixed(sources) if sources else dict.fromkeys(written.equal_weight or (), 1)
+    uncapped = sources[0].vector if len(sources) == 1 else _vector(rounded(ratios))
+    vector, cap_units = uncapped, None
+    if written.cap is not None:
+        cap_units = _cap(written.cap, len(ratios), places, problems)
+        if cap_units is None:
             return None
-        if name not in self._known:
-            said = unknown_strategy(self._documents, name, self._known)
-            if said is not None:
-                self._problems.append(problem("E_UNKNOWN_STRATEGY", said[0], span, said[1]))
-            return None
-        return self.target(name)
+        if exceeds(ratios, cap_units):
+            vector = _vector(capped(ratios, cap_units))
+    rule = written.weight_source
+    if not _all_above_zero(vector, places.key(rule), problems):
+        return None
+    return Provenance(
+        rule=rule,
+        span=places.key(rule),
+        sources=sources,
+        uncapped=uncapped,
+        cap_e18=None if cap_units is None else cap_units * UNIT_E18,
+        cap_span=None if cap_units is None else places.key("cap"),
+        vector=vector,
+    )
+
+
+def _sources(
+    read: Read[Strategy], targets: Mapping[str, Target], problems: list[Diagnostic]
+) -> tuple[WeightSource, ...] | None:
+    """What the weights are taken from, ascending by name; None when something of it is missing."""
+    written, places = read.document, read.places
+    shares: Weights | None = {}
+    if written.mirror is not None:
+        shares = {written.mirror: WEIGHT_ONE_E18}
+    elif written.blend is not None:
+        shares = _declared(written.blend, places, "blend", problems)
+    named = dict(_named(read))
+    if shares is None or any(name not in targets for name in named):
+        return None
+    return tuple(
+        WeightSource(name, shares[name], targets[name].vector, span)
+        for name, span in sorted(named.items())
+    )
+
+
+def _mixed(sources: Sequence[WeightSource]) -> Weights:
+    """Proportions, exactly: each source's weights times its share."""
+    mixed: Weights = {}
+    for source in sources:
+        for asset, weight_e18 in source.vector.weights_e18:
+            mixed[asset] = mixed.get(asset, 0) + source.share_e18 * weight_e18
+    return mixed
+
+
+def _cap(cap: str, assets: int, places: Places, problems: list[Diagnostic]) -> int | None:
+    """The cap in units of computed weights, when it can be kept by so many assets."""
+    span = places.value("cap")
+    one = WEIGHT_ONE_E18 // UNIT_E18
+    cap_units, finer = divmod(parse_units(cap, WEIGHT_DIGITS), UNIT_E18)
+    if finer or not 0 < cap_units <= one:
+        detail = f"{cap} is not above 0, at most 1, with at most {WEIGHT_DECIMALS} decimals"
+        problems.append(problem("E_CAP", detail, span, "write for example 0.25"))
+        return None
+    if cap_units * assets < one:
+        most, least = format_weight(cap_units * assets * UNIT_E18), -(-one // assets)
+        detail = f"{assets} assets of at most {cap} add up to {most} at most, not to 1"
+        hint = (
+            f"the smallest cap that {assets} assets can keep is {format_weight(least * UNIT_E18)}"
+        )
+        problems.append(problem("E_CAP", detail, span, hint))
+        return None
+    return cap_units
+
+
+def _all_above_zero(vector: Vector, span: Span, problems: list[Diagnostic]) -> bool:
+    lost = [asset for asset, weight in vector.weights_e18 if not weight]
+    for asset in lost:
+        detail = f"{asset} comes out smaller than {format_weight(UNIT_E18)}"
+        hint = "leave it out of what is blended"
+        problems.append(problem("E_WEIGHT_RANGE", detail, span, hint))
+    return not lost
+
+
+# --- what is written -------------------------------------------------------------------------
 
 
 def _declared(
@@ -139,10 +205,11 @@ def _declared(
     """Weights as integers when each is above 0 and they add up to exactly 1."""
     weights = {name: parse_weight(text) for name, text in written.items()}
     zero = [name for name, weight in weights.items() if not weight]
+    hints = {"allocations": "to sell it in full, name it in exits; else leave it out"}
     for name in zero:
-        hint = "to sell it in full, name it in exits; else leave it out"
         span = places.value(label, name)
-        problems.append(problem("E_WEIGHT_RANGE", f"{name} has weight 0", span, hint))
+        detail, hint = f"{name} has weight 0", hints.get(label, "leave it out")
+        problems.append(problem("E_WEIGHT_RANGE", detail, span, hint))
     total = sum(weights.values())
     if total == WEIGHT_ONE_E18:
         return None if zero else weights
@@ -155,69 +222,22 @@ def _declared(
     return None
 
 
-def _rounded(
-    computed: Mapping[str, int],
-    cap: str | None,
-    places: Places,
-    source: str,
-    problems: list[Diagnostic],
-) -> Weights | None:
-    """Computed proportions as weights of 8 decimals that add up to exactly 1."""
-    if cap is None:
-        units = split_exactly(_COMPUTED_ONE, list(computed.items()))
-    else:
-        capped = _capped(computed, cap, places, problems)
-        if capped is None:
-            return None
-        units = capped
-    lost = sorted(asset for asset, share in units.items() if not share)
-    for asset in lost:
-        detail = f"{asset} comes out smaller than 0.00000001"
-        hint = "leave it out of what is blended"
-        problems.append(problem("E_WEIGHT_RANGE", detail, places.key(source), hint))
-    return None if lost else {name: share * _COMPUTED_UNIT_E18 for name, share in units.items()}
-
-
-def _capped(
-    computed: Mapping[str, int], cap: str, places: Places, problems: list[Diagnostic]
-) -> Weights | None:
-    """Shares with none above the cap: what a capped asset loses, the others gain in proportion."""
-    span = places.value("cap")
-    cap_e18 = parse_units(cap, WEIGHT_DIGITS)
-    cap_units, finer = divmod(cap_e18, _COMPUTED_UNIT_E18)
-    if finer or not 0 < cap_units <= _COMPUTED_ONE:
-        detail = f"{cap} is not above 0, at most 1, with at most {WEIGHT_DECIMALS} decimals"
-        problems.append(problem("E_CAP", detail, span, "write for example 0.25"))
-        return None
-    if cap_units * len(computed) < _COMPUTED_ONE:
-        least = format_weight(WEIGHT_ONE_E18 // len(computed))
-        detail = f"{len(computed)} assets of at most {cap} do not add up to 1"
-        problems.append(problem("E_CAP", detail, span, f"a cap of at least about {least} fits"))
-        return None
-    full: set[str] = set()
-    while True:
-        left = _COMPUTED_ONE - cap_units * len(full)
-        free = {asset: ratio for asset, ratio in computed.items() if asset not in full}
-        whole = sum(free.values())
-        over = {asset for asset, ratio in free.items() if Fraction(left * ratio, whole) > cap_units}
-        if not over:
-            shared = split_exactly(left, list(free.items())) if free else {}
-            return dict.fromkeys(full, cap_units) | shared
-        full |= over
+def _vector(weights: Mapping[str, int]) -> Vector:
+    return Vector(tuple(sorted(weights.items())))
 
 
 def _target(
-    weights: Weights | None,
+    vector: Vector | None,
     exits: Sequence[str],
-    provenance: str,
+    provenance: Provenance | None,
     places: Places,
     problems: list[Diagnostic],
 ) -> Target | None:
-    both = [asset for asset in exits if weights is not None and asset in weights]
+    both = [asset for asset in exits if vector is not None and asset in vector.assets]
     for asset in both:
         detail = f"{asset} has a weight and is in exits"
         span = places.value("exits", list(exits).index(asset))
         problems.append(problem("E_EXIT_ALLOCATED", detail, span, "keep one of them"))
-    if weights is None or both:
+    if vector is None or both:
         return None
-    return Target(Vector(tuple(sorted(weights.items()))), tuple(sorted(exits)), provenance)
+    return Target(vector, tuple(sorted(exits)), provenance)

@@ -8,7 +8,7 @@ from enum import Enum
 
 from stratctl.core.plan import FloatNeed, GuardFinding, Impact, Plan
 from stratctl.core.state import Verb
-from stratctl.view import diagnostics
+from stratctl.view import diagnostics, weights
 from stratctl.view.summary import (
     Chapter,
     Group,
@@ -266,7 +266,9 @@ def _blocked(chapter: Chapter, paint: Paint, width: int) -> Iterator[str]:
 
 
 def facts(chapter: Chapter) -> Iterator[str]:
-    """What is closed without a call, and what the calls do in money."""
+    """Where weights come from, what is closed without a call, and what the calls do in money."""
+    for provenance in chapter.weights:
+        yield f"weights: {weights.text(provenance)}"
     if chapter.satisfied:
         number = count(chapter.satisfied, "participant")
         yield f"{number} already within the minimum leg of the target"

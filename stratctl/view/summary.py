@@ -10,7 +10,7 @@ from itertools import groupby
 
 from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.plan import Call, Certificate, Impact, Plan
-from stratctl.core.state import Vector, Verb
+from stratctl.core.state import Provenance, Vector, Verb
 from stratctl.view.text import WORDS, count, digits, money, safe
 
 _HEADLINE: Mapping[Verb, tuple[str, str]] = {
@@ -220,6 +220,8 @@ class Chapter:
     forfeits: int
     forfeited_in_minor: int
     forfeited_out_minor: int
+    weights: tuple[Provenance, ...]
+    """How its weights were computed, where that is news."""
     impacts: tuple[Impact, ...]
     certificates: tuple[Certificate, ...]
 
@@ -257,6 +259,7 @@ def _chapter(
         forfeits=forfeited[0],
         forfeited_in_minor=forfeited[1],
         forfeited_out_minor=forfeited[2],
+        weights=tuple(provenance for strategy, provenance in plan.weights if strategy == name),
         impacts=impacts,
         certificates=tuple(one for one in plan.certificates if one.strategy == name),
     )
