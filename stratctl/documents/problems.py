@@ -22,7 +22,7 @@ SUMMARIES = {
     "E_YAML_MERGE": "merge keys are not accepted",
     "E_YAML_TAG": "tags and directives are not accepted",
     "E_YAML_DUPKEY": "the key occurs twice",
-    "E_YAML_KEY": "a key must be plain text",
+    "E_YAML_KEY": "a key must be plain text before a colon",
     "E_YAML_DEPTH": "the document is nested too deeply",
     "E_YAML_NODES": "the file has too many values",
     "E_YAML_BOOL": "only true and false are booleans",

@@ -28,10 +28,14 @@ from stratctl.documents import (
     problem,
 )
 from stratctl.load import tables
-from stratctl.load.check import FINDINGS_MAX, check, nearest
+from stratctl.load.check import FINDINGS_MAX, check
+from stratctl.load.explain import nearest
 from stratctl.load.files import PROJECT_FILE, STRATEGIES, Folder, Refused
 from stratctl.load.members import suspicious, to_entries
-from stratctl.load.yaml import read_yaml
+from stratctl.load.yaml import BYTES_MAX, read_yaml
+
+BYTES_TOTAL_MAX = 16 << 20
+"""Of all YAML files together; tables are not counted."""
 
 Kind = TypeVar("Kind", bound=Document)
 
@@ -118,6 +122,7 @@ class _Reader:
     broken: set[str] = field(default_factory=set)
     nameless: bool = False
     """Some document could not be read as far as its name."""
+    bytes_read: int = 0
     lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def project(self, environment: str | None) -> tuple[Read[Project], str]:
@@ -155,7 +160,7 @@ class _Reader:
     ) -> Iterator[Read[Document]]:
         """The documents of a file that keep to their schemas; the others become findings."""
         try:
-            reading = read_yaml(self.folder.read(name), name)
+            reading = read_yaml(self._bytes(name), name)
         except Refused as refused:
             self.problems.append(refused.at(named_at or Span(name)))
             self.nameless = True
@@ -182,6 +187,17 @@ class _Reader:
         detail = f"{last.detail}; the rest of this file is not looked at"
         self.problems.append(replace(last, detail=detail))
         self.nameless = True
+
+    def _bytes(self, name: str) -> bytes:
+        """A YAML file, one byte more at most than it may have. Raises Refused."""
+        data = self.folder.read(name, BYTES_MAX + 1)
+        together = self.bytes_read + len(data)
+        if together > BYTES_TOTAL_MAX:
+            detail = f"with {name} the YAML files have {together:,} bytes"
+            hint = f"at most {BYTES_TOTAL_MAX:,} are read: put participants into tables"
+            raise Refused("E_FILE_SIZE", detail, hint)
+        self.bytes_read = together
+        return data
 
     def _document(
         self, root: Node, places: Places, kinds: tuple[str, ...]

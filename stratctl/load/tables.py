@@ -21,9 +21,9 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.tables import Workspace, literal
 from stratctl.documents import ENTRY_ROWS, FUNDING_ROWS, Entries, problem
 from stratctl.documents.grammar import AMOUNT, PARTICIPANT_CODE
-from stratctl.load.check import nearest, strange_character
+from stratctl.load.explain import nearest
 from stratctl.load.files import Folder, Refused
-from stratctl.load.text import decode
+from stratctl.load.text import decode, strange_character
 
 ROWS_MAX = 20_000_000
 CELL_LENGTH_MAX = 256

@@ -9,6 +9,7 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.documents import problem
 
 _FORBIDDEN_SHOWN_MAX = 20
+_LENGTH_SHOWN_MAX = 60
 
 FORBIDDEN = re.compile(
     "["
@@ -16,10 +17,14 @@ FORBIDDEN = re.compile(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"  # invisible
     "\u200b-\u200f\u2028-\u202e\u2060-\u206f"  # zero width, line separators, direction
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff"
+    "\U00013430-\U0001345f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"  # format controls
     "\U000e0000-\U000e0fff"  # tags and variation selectors
     "]"
 )
 """Characters that a person cannot see, or that make one line look like another."""
+
+_PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n\r"
+"""What most files are made of: read here at the speed of memory, because tables can be large."""
 
 
 def decode(data: bytes, file: str) -> tuple[str, list[Diagnostic]]:
@@ -41,7 +46,7 @@ def decode(data: bytes, file: str) -> tuple[str, list[Diagnostic]]:
         place = _place(text[: text.index("\x00")], file)
         return "", [problem("E_ENCODING", "it holds a NUL character", place, "save it as UTF-8")]
     text = text.replace("\r\n", "\n")
-    if text.isascii() and text.isprintable():
+    if not data.translate(None, _PLAIN) and "\r" not in text:
         return text, []
     hidden = [
         problem_of_character(found[0], _place(text[: found.start()], file))
@@ -58,6 +63,22 @@ def problem_of_character(character: str, span: Span) -> Diagnostic:
         span,
         "delete it",
     )
+
+
+def shown(text: str) -> str:
+    """Text in a sentence: short, in quotes, and with nothing in it that hides."""
+    return ascii(text if len(text) <= _LENGTH_SHOWN_MAX else f"{text[:57]}...")
+
+
+def quoted(text: str) -> str:
+    """Text as it is written in quotes in YAML."""
+    return f'"{text}"' if '"' not in text and "\\" not in text else f"'{text}'"
+
+
+def strange_character(text: str) -> str:
+    """Names a character that looks like another one, which nobody could see otherwise."""
+    strange = next((c for c in text if not c.isascii() or not c.isprintable()), None)
+    return "" if strange is None else f" (with U+{ord(strange):04X})"
 
 
 def _place(before: str, file: str) -> Span:

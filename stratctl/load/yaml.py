@@ -16,7 +16,8 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.documents import Items, Node, problem
 from stratctl.documents.grammar import Doubtful
 from stratctl.documents.scalars import plain_scalar
-from stratctl.load.text import FORBIDDEN, decode, problem_of_character
+from stratctl.load.syntax import explained
+from stratctl.load.text import FORBIDDEN, decode, problem_of_character, quoted, shown
 
 BYTES_MAX = 1 << 20
 DEPTH_MAX = 20
@@ -28,7 +29,10 @@ _SHOWN_MAX = 100
 
 
 class Broken(str):
-    """Stands for a value that was refused, so that one mistake is reported once."""
+    """Stands for a value or key that was refused, so that one mistake is reported once.
+
+    A mapping with such a key is known to be incomplete: nothing else is called missing in it.
+    """
 
     __slots__ = ()
 
@@ -50,7 +54,7 @@ def read_yaml(data: bytes, file: str) -> Reading:
     reading = Reading(file)
     if len(data) > BYTES_MAX:
         reading.complete = False
-        detail = f"it has {len(data):,} bytes; the limit is {BYTES_MAX:,}"
+        detail = f"it has more than {BYTES_MAX:,} bytes"
         hint = "put participants into a CSV or Parquet table"
         reading.problems.append(problem("E_FILE_SIZE", detail, Span(file), hint))
         return reading
@@ -89,7 +93,7 @@ class _Frame:
 
 
 _SKIPPED = Broken("")
-"""The key of a value that belongs nowhere, because its key was refused."""
+"""The key of a value that belongs nowhere, because its key stands there already."""
 
 
 class _Composer:
@@ -97,6 +101,7 @@ class _Composer:
         self._reading = reading
         self._stack: list[_Frame] = []
         self._nodes = 0
+        self._begun = (1, 1)
 
     def run(self, text: str) -> None:
         try:
@@ -109,12 +114,7 @@ class _Composer:
             for event in yaml.parse(text, Loader=yaml.CSafeLoader):
                 self._take(event)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            said = ", ".join(part for part in (error.context, error.problem) if part)
-            tab = "\t" in self._line(line)
-            hint = "indent with blanks, not tabs" if tab else "check blanks, colons and brackets"
-            self._report("E_YAML_SYNTAX", said, (line, column), hint)
+            self._add(explained(error, self._reading.file, self._reading.lines))
             raise _Stop from error
 
     def _give_up(self) -> None:
@@ -122,9 +122,6 @@ class _Composer:
         self._reading.complete = False
         if self._stack and isinstance(self._stack[0].container, Node):
             self._reading.documents.pop()
-
-    def _line(self, number: int) -> str:
-        return "".join(self._reading.lines[number - 1 : number])
 
     def _report(self, code: str, detail: str, place: tuple[int, int], hint: str = "") -> None:
         self._add(problem(code, detail, self._span(place), hint))
@@ -152,19 +149,21 @@ class _Composer:
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._close()
         elif kind is yaml.AliasEvent:
-            self._count()
+            self._count(event)
             hint = "write the value out"
             self._report("E_YAML_ALIAS", f"the alias *{event.anchor}", _place(event), hint)
-            self._put(Broken(), _place(event))
-        elif kind is yaml.DocumentStartEvent and (event.version or event.tags):
-            self._report("E_YAML_TAG", "a % directive", _place(event), "delete it")
+            self._put(Broken(f"*{event.anchor}"), _place(event))
+        elif kind is yaml.DocumentStartEvent:
+            self._begun = _place(event)
+            if event.version or event.tags:
+                self._report("E_YAML_TAG", "a % directive", self._begun, "delete it")
 
-    def _count(self) -> None:
+    def _count(self, event: Any) -> None:
         self._nodes += 1
         if self._nodes > NODES_MAX:
-            detail = f"more than {NODES_MAX:,} values"
+            detail = f"more than {NODES_MAX:,} keys and values"
             hint = "put participants into a CSV or Parquet table"
-            self._report("E_YAML_NODES", detail, (0, 0), hint)
+            self._report("E_YAML_NODES", detail, _place(event), hint)
             raise _Stop
 
     def _plain(self, event: Any) -> bool:
@@ -177,7 +176,7 @@ class _Composer:
         return event.tag is None
 
     def _open(self, event: Any, container: Node | Items) -> None:
-        self._count()
+        self._count(event)
         plain = self._plain(event)
         if len(self._stack) >= DEPTH_MAX:
             detail, hint = f"deeper than {DEPTH_MAX} levels", "check the brackets and blanks"
@@ -198,52 +197,77 @@ class _Composer:
     def _close(self) -> None:
         frame = self._stack.pop()
         if frame.as_key:
-            self._stack[-1].key = _SKIPPED
+            self._put(Broken(), frame.container.place)
 
     def _scalar(self, event: Any) -> None:
-        self._count()
+        self._count(event)
         place = _place(event)
         text = event.value
-        plain = event.style is None or event.style == ""
+        value: Any = text
         if event.style == '"' and (hidden := FORBIDDEN.search(text)):
             self._add(problem_of_character(hidden[0], self._span(place)))
-        value: Any = text
+            value = Broken(text)
         if event.anchor is not None or event.tag is not None:
-            value = text if self._plain(event) else Broken(text)
-        if plain and type(value) is str:
+            value = value if self._plain(event) else Broken(text)
+        if (event.style is None or event.style == "") and type(value) is str:
             value = plain_scalar(text)
         top = self._stack[-1] if self._stack else None
-        if top is not None and top.key is None and isinstance(top.container, Node):
+        if top is None or not isinstance(top.container, Node):
+            self._put(value, place)
+        elif top.key is None:
             self._key(top, top.container, value, text, place)
+        elif not text and isinstance(value, Doubtful) and self._stands_alone(place):
+            self._report_alone(top.key, top.key_place)
+            top.key = Broken(top.key)
+            self._put(value, place)
         else:
             self._put(value, place)
+
+    def _line(self, place: tuple[int, int]) -> str:
+        """The text of a line; nothing behind the last one, where the file ends."""
+        return "".join(self._reading.lines[place[0] - 1 : place[0]])
+
+    def _stands_alone(self, place: tuple[int, int]) -> bool:
+        """Whether no colon announced the value that is not there."""
+        before = self._line(place)[: place[1] - 1].rstrip()
+        return bool(before) and not before.endswith(":")
+
+    def _report_alone(self, key: str, place: tuple[int, int]) -> None:
+        hint = "write KEY: VALUE with a blank after the colon, and no comma inside a number"
+        detail = f"{shown(key)} stands alone where a key and its value belong"
+        self._report("E_YAML_KEY", detail, place, hint)
 
     def _key(
         self, frame: _Frame, mapping: Node, value: Any, text: str, place: tuple[int, int]
     ) -> None:
         frame.key, frame.key_place = text, place
         if isinstance(value, Broken):
-            frame.key = _SKIPPED
+            frame.key = value
         elif text == "<<":
             self._report("E_YAML_MERGE", "the key <<", place, "write the keys out")
-            frame.key = _SKIPPED
+            frame.key = Broken(text)
         elif type(value) is not str and not (text == "on" and frame.name == "rebalance"):
-            reading = value.reading if isinstance(value, Doubtful) else "a number or a boolean"
-            self._must_be_quoted(text, reading, place)
-        if text in mapping and frame.key is not _SKIPPED:
+            self._must_be_quoted(text, value, place)
+        if text in mapping and not isinstance(frame.key, Broken):
             line, column = mapping.key_places[text]
             self._report(
                 "E_YAML_DUPKEY",
-                f"{text!r} is in line {line}, column {column}, and again here",
+                f"{shown(text)} is in line {line}, column {column}, and again here",
                 place,
                 "keep one of them",
             )
             mapping[text] = Broken()
             frame.key = _SKIPPED
 
-    def _must_be_quoted(self, text: str, reading: str, place: tuple[int, int]) -> None:
-        detail = f"{text or 'nothing'} can be read as {reading}"
-        self._report("E_TYPE_STRING_REQUIRED", detail, place, f'quote it: "{text}"')
+    def _must_be_quoted(self, text: str, value: Any, place: tuple[int, int]) -> None:
+        behind = self._line(place)[place[1] - 1 + len(text) :].lstrip()
+        if not text:
+            detail = "there is no key before the colon"
+            self._report("E_YAML_KEY", detail, place, "write the key, or delete the colon")
+        elif not behind or behind.startswith(":"):  # else it stands alone, which is said next
+            reading = value.reading if isinstance(value, Doubtful) else "a number or a boolean"
+            detail = f"{text} can be read as {reading}"
+            self._report("E_TYPE_STRING_REQUIRED", detail, place, f"quote it: {quoted(text)}")
 
     def _put(self, value: Any, place: tuple[int, int]) -> None:
         if not self._stack:
@@ -256,11 +280,11 @@ class _Composer:
             container.places.append(place)
             return
         key = frame.key
-        if key is None:  # an alias in the place of a key
-            frame.key = _SKIPPED
+        if key is None:  # an alias, mapping or list in the place of a key: refused already
+            frame.key, frame.key_place = value, place
             return
         if key is not _SKIPPED:
-            container[key] = value
+            container[key] = Broken() if type(key) is Broken else value
             container.key_places[key] = frame.key_place
             container.value_places[key] = place
         frame.key = None
@@ -269,7 +293,7 @@ class _Composer:
         if isinstance(value, Node):
             self._reading.documents.append(value)
         elif isinstance(value, Doubtful) and not value:
-            self._add(_empty(self._span(place)))
+            self._add(_empty(self._span(self._begun)))
         elif not isinstance(value, Broken):
             detail = "a document is a mapping"
             self._report("E_TYPE", detail, place, "begin it with kind: and version:")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from stratctl.documents import Node, Places
 from stratctl.documents.grammar import Doubtful, source_text
 from stratctl.documents.scalars import plain_scalar
-from stratctl.load.yaml import read_yaml
+from stratctl.load.text import FORBIDDEN
+from stratctl.load.yaml import BYTES_MAX, DEPTH_MAX, NODES_MAX, read_yaml
 
 PRINTABLE = st.one_of(
     st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")), max_size=30),
@@ -110,6 +112,101 @@ def test_a_duplicate_key_names_both_places() -> None:
     assert found.code == "E_YAML_DUPKEY"
     assert "line 1, column 1" in found.detail
     assert str(found.span) == "f.yaml:3:1"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "refused", "code"),
+    [
+        (b"#" * BYTES_MAX, b"#" * (BYTES_MAX + 1), "E_FILE_SIZE"),
+        (
+            b"a: " + b"[" * (DEPTH_MAX - 1) + b"]" * (DEPTH_MAX - 1),
+            b"a: " + b"[" * DEPTH_MAX + b"]" * DEPTH_MAX,
+            "E_YAML_DEPTH",
+        ),
+        (
+            b"a: [" + b"1," * (NODES_MAX - 3) + b"]",
+            b"a: [" + b"1," * (NODES_MAX - 2) + b"]",
+            "E_YAML_NODES",
+        ),
+    ],
+    ids=["bytes", "depth", "values"],
+)
+def test_a_limit_is_what_it_says(accepted: bytes, refused: bytes, code: str) -> None:
+    """What is exactly at a limit is read; one more is not, and the finding says how many."""
+    assert code not in [found.code for found in read_yaml(accepted, "f.yaml").problems]
+    reading = read_yaml(refused, "f.yaml")
+    (found,) = reading.problems
+    assert found.code == code
+    assert not reading.complete
+
+
+def test_the_parser_is_told_apart_from_its_caps() -> None:
+    """The limits are those that the documentation of findings names."""
+    assert (BYTES_MAX, DEPTH_MAX, NODES_MAX) == (1_048_576, 20, 200_000)
+
+
+def test_characters_that_nobody_can_see_are_refused() -> None:
+    """Every control, format and separator character but tab, newline and visible Arabic marks."""
+    visible = {*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD}
+    hidden = {
+        code
+        for code in range(0x110000)
+        if unicodedata.category(chr(code)) in {"Cc", "Cf", "Zl", "Zp"}
+    }
+    accepted = {code for code in hidden if not FORBIDDEN.match(chr(code))}
+    assert accepted - visible == {ord("\t"), ord("\n")}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "hint"),
+    [
+        ('a: "b\nc: d\n', "1:4", "close the quote"),
+        ("a: 1\nb\nc: 2\n", "2:1", "a colon and a blank after the key"),
+        ("a: 1\nb:\xa01\nc: 2\n", "2:1", "U+00A0 only looks like a blank"),
+        ("a: {b: 1 # }\nc: 2\n", "2:1", "a # after a blank begins a comment"),
+        ("a: {b: 1\nc: 2\n", "2:2", "close the bracket"),
+        ("a: b: c\n", "1:5", "put text with a colon in quotes"),
+        ("a:\n\t- b\n", "2:1", "indent with blanks, not tabs"),
+        ("a: %b\n", "1:4", "begins with % @ or `"),
+        ("a: *\n", "1:5", "begins with * or &"),
+        ('a: "C:\\d"\n', "1:7", "in single quotes"),
+        ('a: "\\ud800"\n', "1:7", "the character itself"),
+        ("a: 1\n b: 2\n", "2:3", "line the keys up"),
+        ("a:\n  - b\n  c: 1\n", "3:3", "line the dashes up"),
+        ("a: 1}\n...\nb\n", "3:1", "begin every further document with ---"),
+        ("a: !<x\n", "1:7", "check blanks, colons, brackets"),
+    ],
+)
+def test_broken_syntax_names_the_place_to_look_at_and_a_way_out(
+    text: str, place: str, hint: str
+) -> None:
+    """The parser notices late; the finding stands where a person has to change something."""
+    (found,) = read_yaml(text.encode(), "f.yaml").problems
+    assert found.code == "E_YAML_SYNTAX"
+    assert str(found.span) == f"f.yaml:{place}", found
+    assert hint in found.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("{a: 1,000}", ["E_YAML_KEY"]),
+        ("{a:1, b: 2}", ["E_YAML_KEY"]),
+        ("{a, b: 2}", ["E_YAML_KEY"]),
+        ("{? a}", ["E_YAML_KEY"]),
+        ("?\n: a", ["E_YAML_KEY"]),
+        ("{a: , b: }", []),
+        ("{a:\n, b: 1}", []),
+        ("? a\n: b", []),
+        ("{010: 1}", ["E_TYPE_STRING_REQUIRED"]),
+        ("? 010\n: 1", ["E_TYPE_STRING_REQUIRED"]),
+    ],
+)
+def test_a_key_without_a_colon_is_told_apart_from_a_key_without_a_value(
+    text: str, codes: list[str]
+) -> None:
+    """``1,000`` in braces is a value and a lonely key; what it is worth must not be guessed."""
+    assert [found.code for found in read_yaml(text.encode(), "f.yaml").problems] == codes
 
 
 @pytest.mark.parametrize(
