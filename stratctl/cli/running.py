@@ -64,9 +64,6 @@ def _failed(state: State, error: StratctlError) -> int:
     if state.format == "json":
         console.result(json.error(error, code))
         return code
-    if state.format == "github" and found:
-        console.result(diagnostics.github(found))
-        return code
     if state.format == "markdown":
         hint = diagnostics.way_out(error)
         said = markdown.diagnostics(found) if found else markdown.error(error.summary, hint)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SUFFIX = ".schema.json"
-KINDS = ("project", "policy", "strategy", "cohort", "acknowledgement", "plan", "journal")
+KINDS = (
+    *("project", "policy", "strategy", "cohort", "acknowledgement"),
+    *("plan", "journal", "diagnostics"),
+)
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -32,8 +35,8 @@ SHELLS = ("bash", "zsh", "fish")
 def schema(state: State, kind: str | None, write: Path | None) -> int:
     """Show or write the JSON Schemas.
 
-    KIND is project, policy, strategy, cohort, acknowledgement, plan or journal. Without KIND the
-    kinds are listed.
+    KIND is project, policy, strategy, cohort, acknowledgement, plan, journal or diagnostics.
+    Without KIND the kinds are listed.
 
     \b
     Examples:
@@ -57,11 +60,13 @@ def all_schemas() -> Mapping[str, Mapping[str, Any]]:
     from stratctl.core import plan_json
     from stratctl.documents import schemas
     from stratctl.journal import record
+    from stratctl.view import json as json_view
 
     return {
         **schemas(),
         f"plan{SUFFIX}": plan_json.schema(),
         f"journal{SUFFIX}": record.schema(),
+        f"diagnostics{SUFFIX}": json_view.diagnostics_schema(),
     }
 
 

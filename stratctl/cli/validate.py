@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[PATH]...")
-@format_option("text", "json", "github")
+@format_option("text", "json", "github", "sarif", "junit")
 @click.pass_obj
 def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
     """Check everything that needs no network.
@@ -29,11 +29,15 @@ def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
     the way out. With PATHs only findings in those files or folders are shown; the exit code still
     speaks for the whole project, because its files depend on each other.
 
+    Every format carries the same findings, on standard output. Files of github and sarif count
+    from the top of the Git repository, where GitHub looks for them; the others from the project.
+
     \b
     Examples:
       stratctl validate
       stratctl validate strategies/blue-chip.yaml
       stratctl validate --format github      # annotations in a workflow
+      stratctl validate --format sarif > findings.sarif
     """
     from stratctl import pipeline
     from stratctl.core.errors import InputError
@@ -49,22 +53,43 @@ def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
     except InputError as error:
         found, code = error.diagnostics, Exit.ERROR
     shown = [one for one in found if _under(one, root, paths)]
-    state.console.result(_text(state, shown, good))
+    said = good if good and not shown else f"{diagnostics.tally(shown)}\n"
+    if state.format == "text":
+        sources, color = state.sources(shown), state.console.colors_results
+        text = diagnostics.text(shown, sources, color=color) if shown else said
+        state.console.result(text)
+    else:
+        state.console.result(_for_machines(state.format, shown, code, root))
+        state.console.note(said)
     if len(shown) < len(found):
         state.console.note(f"{len(found) - len(shown):,} more in other files.\n")
     return code
 
 
-def _text(state: State, found: list[Diagnostic], good: str) -> str:
-    from stratctl.view import diagnostics, json
+def _for_machines(name: str, found: Sequence[Diagnostic], code: int, root: Path) -> str:
+    """The findings in one of the formats that no person reads as it is."""
+    from stratctl import __version__
+    from stratctl.load.shipped import shipped
+    from stratctl.view import github, json, junit, sarif
 
-    if state.format == "json":
-        return json.diagnostics(found)
-    if state.format == "github":
-        return diagnostics.github(found)
-    if good and not found:
-        return good
-    return diagnostics.text(found, state.sources(found), color=state.console.colors_results)
+    if name == "json":
+        return json.diagnostics(found, code)
+    if name == "github":
+        return github.commands(found, prefix=_from_the_top(root))
+    if name == "junit":
+        return junit.report(found)
+    help_texts = sarif.explanations(shipped("docs/diagnostics.md"))
+    prefix = _from_the_top(root)
+    return sarif.log(found, version=__version__, help_texts=help_texts, prefix=prefix)
+
+
+def _from_the_top(root: Path) -> str:
+    """What leads to the project from the top of its Git repository; nothing outside of one."""
+    for folder in (root, *root.parents):
+        if (folder / ".git").exists():
+            within = root.relative_to(folder).as_posix()
+            return "" if within == "." else f"{within}/"
+    return ""
 
 
 def _under(finding: Diagnostic, root: Path, paths: tuple[str, ...]) -> bool:

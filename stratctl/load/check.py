@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError, validators
@@ -23,6 +21,7 @@ from stratctl.core.diagnostic import Diagnostic
 from stratctl.documents import KINDS, Document, Items, Node, Places, problem
 from stratctl.documents.grammar import Doubtful, is_date, source_text
 from stratctl.load.explain import READS_TEXT, explain, repeats
+from stratctl.load.shipped import shipped
 from stratctl.load.yaml import Broken
 
 FINDINGS_MAX = 100
@@ -66,7 +65,7 @@ def model(kind: str, root: Node, places: Places) -> tuple[Document | None, list[
 
 @cache
 def _validator(kind: str) -> Draft202012Validator:
-    schema = json.loads(_schema_text(f"{kind.lower()}.schema.json"))
+    schema = json.loads(shipped(f"schemas/{kind.lower()}.schema.json"))
     extended = validators.extend(  # type: ignore[no-untyped-call]  # it has no annotations
         Draft202012Validator,
         {"type": _type, "pattern": _pattern, "format": _format, "uniqueItems": _unique},
@@ -74,14 +73,6 @@ def _validator(kind: str) -> Draft202012Validator:
     )
     made: Draft202012Validator = extended(schema)
     return made
-
-
-def _schema_text(name: str) -> str:
-    """The schema from the installed package, or from the top of the repository."""
-    packaged = resources.files("stratctl") / "schemas" / name
-    if packaged.is_file():
-        return packaged.read_text("utf-8")
-    return (Path(__file__).resolve().parents[2] / "schemas" / name).read_text("utf-8")
 
 
 def _is_text(_: Any, instance: Any) -> bool:

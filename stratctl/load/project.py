@@ -49,14 +49,21 @@ def read_project(
 ) -> Documents:
     """Read everything that a project says for one environment.
 
-    ``environment`` None means the project's ``default_environment``, or its only one. Tables of
-    cohorts that are not in the environment are read only with ``every_environment``.
+    ``environment`` None means the project's ``default_environment``, or its only one; with
+    ``every_environment`` it need not be said, and tables of cohorts that are not in it are read.
 
-    Raises InputError when the project file itself cannot be used, and UsageError when the
-    environment is unknown or not said. Every other finding is in ``Documents.problems``.
+    Raises InputError when the project file itself cannot be used, with what is wrong in the other
+    files beside it, and UsageError when the environment is unknown or not said. Every other finding
+    is in ``Documents.problems``.
     """
     reader = _Reader(Folder(root), workspace)
-    project, chosen = reader.project(environment)
+    project = reader.only(PROJECT_FILE, Project)
+    if project is None:
+        reader.everything_else()
+        raise InputError(in_reading_order(reader.problems))
+    if every_environment and environment is None and not project.document.default_environment:
+        environment = min(project.document.environments)
+    chosen = _choose(project.document, environment)
     policy = reader.policy(project)
     shared = list(reader.folder.documents())
     if not shared:
@@ -131,6 +138,16 @@ class _Reader:
         if project is None:
             raise InputError(in_reading_order(self.problems))
         return project, _choose(project.document, environment)
+
+    def everything_else(self) -> None:
+        """Look for mistakes in the documents and tables of a project whose own file is broken.
+
+        Nobody knows then which of the files is the policy, so one may be anywhere.
+        """
+        for name in self.folder.documents():
+            read = list(self.documents(name, ("Strategy", "Cohort", "Acknowledgement", "Policy")))
+            for cohort in _of(read, Cohort):
+                self.members(cohort, None)
 
     def only(self, name: str, kind: type[Kind], named_at: Span | None = None) -> Read[Kind] | None:
         """A file that holds one document of one kind."""

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stratctl.core.errors import UsageError
+from stratctl.core.diagnostic import Diagnostic, in_reading_order
+from stratctl.core.errors import InputError, UsageError
 from stratctl.core.state import DESIRED_ROWS
 from stratctl.core.tables import Workspace
 from stratctl.load import read_project, read_project_file
@@ -40,11 +41,28 @@ def chosen_environment(root: Path, environment: str | None, workspace: Workspace
 
 
 def resolve_every_environment(root: Path) -> Configuration:
-    """Read once, resolve each environment, and answer with the chosen one."""
+    """Read once, resolve each environment, and answer with the chosen one.
+
+    Its warnings are those of all. Raises InputError with every problem of every environment.
+    """
     workspace = Workspace()
     documents = read_project(root, None, workspace, every_environment=True)
-    configurations = {name: resolve(documents, name, workspace) for name in documents.environments}
-    return replace(configurations[documents.environment], checked=documents.environments)
+    resolved: dict[str, Configuration] = {}
+    found: list[Diagnostic] = []
+    wrong = False
+    for name in documents.environments:
+        try:
+            resolved[name] = resolve(documents, name, workspace)
+        except InputError as error:
+            wrong = True
+            found.extend(error.diagnostics)
+        else:
+            found.extend(resolved[name].desired.warnings)
+    if wrong:
+        raise InputError(in_reading_order(found))
+    chosen = resolved[documents.environment]
+    desired = replace(chosen.desired, warnings=in_reading_order(found))
+    return replace(chosen, desired=desired, checked=documents.environments)
 
 
 def narrowed(

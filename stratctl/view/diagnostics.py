@@ -1,10 +1,15 @@
-"""Findings and errors: text with a caret, annotations for GitHub, and the one line of an error."""
+"""Findings and errors for a person: every finding with its line and a caret, and why a run failed.
+
+``plain`` says what every other format of findings carries too: the same facts, in the same words.
+"""
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from stratctl.core.diagnostic import Diagnostic, Severity
+from stratctl.core.diagnostic import Diagnostic, Severity, Span
 from stratctl.core.errors import (
     AccessRefused,
     BadResponse,
@@ -25,6 +30,35 @@ Sources = Mapping[str, Sequence[str]]
 """File -> its lines, for the carets. A file that is not there is shown without."""
 
 CARET_LINE_MAX = 160
+"""Characters of a source line that are shown; of a longer one, those around the place."""
+
+WORDS_MAX = 2_000
+"""Characters of a detail or a hint; what stands in a file must not push the rest out of sight."""
+
+
+def plain(diagnostic: Diagnostic) -> Diagnostic:
+    """The facts of a finding as every format tells them.
+
+    Words are on one line and nothing in them acts. A place in a file has a line and a column, or
+    neither. The file's name is left as it is: a format shows it or spells it out as it can.
+    """
+    span = diagnostic.span
+    if span is not None:
+        span = Span(span.file, span.line, max(1, span.column)) if span.line else Span(span.file)
+    return replace(
+        diagnostic,
+        code=safe(diagnostic.code),
+        summary=safe(diagnostic.summary),
+        detail=safe(diagnostic.detail, longest=WORDS_MAX),
+        hint=safe(diagnostic.hint, longest=WORDS_MAX),
+        span=span,
+    )
+
+
+def worst_first(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Errors before warnings, else in the order in which they are read; each ``plain``."""
+    found = map(plain, diagnostics)
+    return sorted(found, key=lambda one: one.severity is not Severity.ERROR)
 
 
 def text(diagnostics: Iterable[Diagnostic], sources: Sources, *, color: bool = False) -> str:
@@ -64,62 +98,45 @@ def tally(found: Sequence[Diagnostic]) -> str:
 
 
 def lines(diagnostic: Diagnostic, sources: Sources, paint: Paint) -> Iterator[str]:
-    """``file:line:col: error E_CODE: summary``, then detail, source line and way out."""
-    where = f"{safe(str(diagnostic.span))}: " if diagnostic.span else ""
-    color = "red" if diagnostic.severity is Severity.ERROR else "yellow"
-    severity = paint(color, f"{diagnostic.severity.value} {safe(diagnostic.code)}")
-    yield f"{where}{severity}: {safe(diagnostic.summary)}"
-    yield from _caret(diagnostic, sources)
-    if diagnostic.detail:
-        yield f"    {safe(diagnostic.detail)}"
-    if diagnostic.hint:
-        yield f"    hint: {safe(diagnostic.hint)}"
+    """``file:line:col: error E_CODE: summary``, then source line, detail and way out."""
+    found = plain(diagnostic)
+    color = "red" if found.severity is Severity.ERROR else "yellow"
+    yield heading(found, paint(color, f"{found.severity.value} {found.code}"))
+    if found.span:
+        yield from _caret(found.span, sources)
+    if found.detail:
+        yield f"    {found.detail}"
+    if found.hint:
+        yield f"    hint: {found.hint}"
 
 
-def _caret(diagnostic: Diagnostic, sources: Sources) -> Iterator[str]:
-    span = diagnostic.span
-    if span is None or not 1 <= span.line <= len(sources.get(span.file, ())):
+def heading(found: Diagnostic, what: str = "") -> str:
+    """``file:line:col: error E_CODE: summary``, as editors and log scanners know it."""
+    where = f"{safe(str(found.span))}: " if found.span else ""
+    return f"{where}{what or f'{found.severity.value} {found.code}'}: {found.summary}"
+
+
+def _caret(span: Span, sources: Sources) -> Iterator[str]:
+    if not 1 <= span.line <= len(sources.get(span.file, ())):
         return
     source = sources[span.file][span.line - 1].rstrip("\r\n")
-    if len(source) > CARET_LINE_MAX:
-        return
     number = str(span.line)
+    # Of a line that is too long, what stands around the place is shown.
+    start = max(0, min(span.column - CARET_LINE_MAX // 2, len(source) - CARET_LINE_MAX))
+    end = start + CARET_LINE_MAX
+    first, last = "…" if start else "", "…" if end < len(source) else ""
     # Tabs and characters that act are shown as escapes; the caret moves along with them.
-    before = safe(source[: max(0, span.column - 1)])
-    yield f"    {number} | {safe(source)}"
-    if span.column:
-        yield f"    {' ' * len(number)} | {' ' * len(before)}^"
+    before = first + safe(source[start : span.column - 1])
+    yield f"    {number} | {first}{safe(source[start:end])}{last}"
+    yield f"    {' ' * len(number)} | {' ' * _columns(before)}^"
 
 
-# --- GitHub ----------------------------------------------------------------------------------
-
-
-def github(diagnostics: Iterable[Diagnostic]) -> str:
-    """Workflow commands, the worst first: GitHub shows about ten of a kind and drops the rest."""
-    found = sorted(diagnostics, key=lambda one: one.severity is not Severity.ERROR)
-    return "".join(f"{_annotation(one)}\n" for one in found)
-
-
-def _annotation(diagnostic: Diagnostic) -> str:
-    command = "error" if diagnostic.severity is Severity.ERROR else "warning"
-    properties = {}
-    if diagnostic.span:
-        properties["file"] = diagnostic.span.file
-        if diagnostic.span.line:
-            properties |= {"line": str(diagnostic.span.line), "col": str(diagnostic.span.column)}
-    properties["title"] = f"{diagnostic.code}: {diagnostic.summary}"
-    listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
-    hint = f" Hint: {diagnostic.hint}" if diagnostic.hint else ""
-    return f"::{command} {listed}::{_data(diagnostic.detail + hint)}"
-
-
-def _data(value: str) -> str:
-    """A workflow command ends at its line; ``%`` begins an escape."""
-    return safe(value).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(value: str) -> str:
-    return _data(value).replace(":", "%3A").replace(",", "%2C")
+def _columns(text: str) -> int:
+    """Columns that a terminal gives to a text: two to wide characters, none to accents."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1
+        for char in text
+    )
 
 
 # --- errors ----------------------------------------------------------------------------------

@@ -7,15 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stratctl.core import plan_json
-from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.errors import InputError, StratctlError
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, format_units
 from stratctl.core.plan import Plan
 from stratctl.core.report import Applied, AuditReport, Status, StrategyStatus
-from stratctl.view.diagnostics import tally, way_out
+from stratctl.view.diagnostics import plain, tally, way_out
 from stratctl.view.summary import summarise
 
 Json = dict[str, Any]
+
+FORMAT_VERSION = "1.0"
+"""Of findings and errors: minor versions add, major versions break."""
 
 
 def text(value: object) -> str:
@@ -207,15 +210,23 @@ def audit(report: AuditReport) -> str:
     )
 
 
-def diagnostics(found: Sequence[Diagnostic]) -> str:
-    """Findings, and how many."""
+def diagnostics(found: Sequence[Diagnostic], exit_code: int) -> str:
+    """Findings in reading order, and how many; its schema is diagnostics.schema.json."""
+    errors = sum(one.severity is Severity.ERROR for one in found)
     return text(
-        {"diagnostics": [plan_json.diagnostic(one) for one in found], "summary": tally(found)}
+        {
+            "format_version": FORMAT_VERSION,
+            "exit_code": exit_code,
+            "errors": errors,
+            "warnings": len(found) - errors,
+            "summary": tally(found),
+            "diagnostics": _diagnostics(found),
+        }
     )
 
 
 def error(error: StratctlError, exit_code: int) -> str:
-    """Why a command failed."""
+    """Why a command failed; findings have the same shape as those of ``validate``."""
     said: Json = {
         "kind": type(error).__name__,
         "summary": error.summary,
@@ -223,10 +234,59 @@ def error(error: StratctlError, exit_code: int) -> str:
         "exit_code": exit_code,
     }
     if isinstance(error, InputError):
-        said["diagnostics"] = [plan_json.diagnostic(one) for one in error.diagnostics]
-    return text({"error": said})
+        said["diagnostics"] = _diagnostics(error.diagnostics)
+    return text({"format_version": FORMAT_VERSION, "error": said})
+
+
+def _diagnostics(found: Iterable[Diagnostic]) -> list[Json]:
+    return [plan_json.diagnostic(plain(one)) for one in found]
 
 
 def entry(entry: Mapping[str, Any]) -> str:
     """A line of the journal as it stands."""
     return line(entry)
+
+
+def diagnostics_schema() -> Json:
+    """The JSON Schema (2020-12) of what ``validate --format json`` prints."""
+    text_, count_ = {"type": "string"}, {"type": "integer", "minimum": 0}
+    span = {
+        "description": "Null when no file is meant. Lines and columns count characters from 1; "
+        "both are 0 when the whole file is meant, as for a Parquet table.",
+        "anyOf": [_closed({"file": text_, "line": count_, "column": count_}), {"type": "null"}],
+    }
+    finding = _closed(
+        {
+            "code": {"description": "Stable.", "type": "string", "pattern": "^[EW]_[A-Z_]+$"},
+            "severity": {"enum": [severity.value for severity in Severity]},
+            "summary": {"description": "The same words for every finding of a code.", **text_},
+            "detail": {"description": "The particulars, with the numbers.", **text_},
+            "hint": {"description": "The way out.", **text_},
+            "span": span,
+        }
+    )
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "stratctl diagnostics",
+        "description": "What is wrong with a configuration, by file and line. Minor versions add, "
+        "major versions break.",
+        **_closed(
+            {
+                "format_version": {"type": "string", "pattern": r"^1\.[0-9]+$"},
+                "exit_code": count_,
+                "errors": count_,
+                "warnings": count_,
+                "summary": text_,
+                "diagnostics": {"type": "array", "items": finding},
+            }
+        ),
+    }
+
+
+def _closed(properties: Json) -> Json:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }

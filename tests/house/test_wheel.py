@@ -50,14 +50,16 @@ def names(lock: str) -> set[str]:
     return {line.split("==")[0].replace("-", "_") for line in lines if "==" in line}
 
 
-def test_the_wheel_holds_the_package_and_its_schemas(installed: Path) -> None:
-    """Inside are stratctl and the schemas that documents are checked against, nothing else."""
+def test_the_wheel_holds_the_package_and_what_it_reads(installed: Path) -> None:
+    """Inside are stratctl, the schemas and the page about findings, nothing else."""
     assert {path.name for path in installed.iterdir() if not path.name.endswith("dist-info")} == {
         "stratctl"
     }
     shipped = {path.name for path in (installed / "stratctl" / "schemas").iterdir()}
     assert shipped == {path.name for path in (ROOT / "schemas").glob("*.json")}
     assert "plan.schema.json" in shipped
+    page = Path("docs", "diagnostics.md")
+    assert (installed / "stratctl" / page).read_text("utf-8") == (ROOT / page).read_text("utf-8")
 
 
 def test_the_wheel_runs_without_the_development_parts(installed: Path, tmp_path: Path) -> None:

@@ -1,7 +1,4 @@
-"""Findings and errors as people and GitHub see them."""
-
-from hypothesis import given
-from hypothesis import strategies as st
+"""Findings and errors as people see them."""
 
 from stratctl.core.diagnostic import Diagnostic, Severity, Span
 from stratctl.core.errors import InputError, PlanStale, UsageError
@@ -32,11 +29,34 @@ def test_a_finding_shows_its_line_and_a_caret() -> None:
 
 
 def test_a_finding_without_a_readable_line_has_no_caret() -> None:
-    """A whole file, a line past the end, a very long line or an unknown file show no source."""
-    for line in (0, 3, 9):
+    """A whole file, a line past the end or an unknown file show no source."""
+    for line in (0, 9):
         assert " | " not in diagnostics.text([finding(line=line)], SOURCE)
     assert " | " not in diagnostics.text([finding()], {})
-    assert "^" not in diagnostics.text([finding(column=0)], SOURCE)
+
+
+def shown_source(column: int, source: str) -> tuple[str, str]:
+    """The source line and the caret line of a finding."""
+    text = diagnostics.text([finding(1, column)], {"strategies/a.yaml": [source]})
+    _, line, caret, *_ = text.split("\n")
+    return line, caret
+
+
+def test_of_a_long_line_the_part_around_the_place_is_shown() -> None:
+    """The caret stands below the same character as in the file, wherever that is."""
+    source = "".join(chr(ord("a") + place % 26) for place in range(500))
+    for column in (1, 79, 81, 250, 421, 500):
+        line, caret = shown_source(column, source)
+        assert len(line) < 180
+        assert line[caret.index("^")] == source[column - 1]
+        assert line.startswith("    1 | …") == (column > 80)
+        assert line.endswith("…") == (column < 420)
+
+
+def test_the_caret_counts_what_a_terminal_shows() -> None:
+    """A wide character takes two columns and an accent of its own none."""
+    assert shown_source(3, "日本x")[1] == "      |     ^"
+    assert shown_source(4, "e\u0301xy")[1] == "      |   ^"
 
 
 def test_findings_are_counted() -> None:
@@ -44,52 +64,6 @@ def test_findings_are_counted() -> None:
     found = [finding(), finding(severity=Severity.WARNING), finding(severity=Severity.WARNING)]
     assert diagnostics.text(found, {}).endswith("1 error, 2 warnings.\n")
     assert diagnostics.text([], {}) == "No problems found.\n"
-
-
-def test_the_worst_annotation_comes_first() -> None:
-    """GitHub shows about ten of a kind, so errors stand before warnings."""
-    lines = diagnostics.github([finding(severity=Severity.WARNING), finding()]).splitlines()
-    assert lines == [
-        "::error file=strategies/a.yaml,line=2,col=2,title=E_WEIGHTS%3A Weights must sum to 1"
-        "::they sum to 0.5 Hint: add 0.5",
-        "::warning file=strategies/a.yaml,line=2,col=2,title=E_WEIGHTS%3A Weights must sum to 1"
-        "::they sum to 0.5 Hint: add 0.5",
-    ]
-
-
-def test_an_annotation_may_have_no_place() -> None:
-    """A finding about a whole file has no line, and one about nothing has no file."""
-    whole = Diagnostic("E_X", "S", "d", span=Span("a.yaml"))
-    assert diagnostics.github([whole]) == "::error file=a.yaml,title=E_X%3A S::d\n"
-    assert diagnostics.github([Diagnostic("E_X", "S", "d")]) == "::error title=E_X%3A S::d\n"
-
-
-texts = st.sampled_from(
-    [
-        "::error::x",
-        "a\n::set-output name=x::y",
-        "a\r\n::stop-commands::t",
-        "%0A::add-mask::x",
-        ",b=c",
-    ]
-) | st.text(max_size=40)
-
-
-@given(texts)
-def test_no_text_becomes_a_workflow_command(text: str) -> None:
-    """Whatever the configuration says, one finding is one command with the same properties."""
-    shown = diagnostics.github([Diagnostic(text, text, text, text, Span(text, 3, 4))])
-    assert shown.count("\n") == 1
-    assert shown.startswith("::error ")
-    assert "\r" not in shown
-    properties = shown.removeprefix("::error ").split("::", 1)[0]
-    assert [one.split("=", 1)[0] for one in properties.split(",")] == [
-        "file",
-        "line",
-        "col",
-        "title",
-    ]
-    assert ":" not in properties
 
 
 def test_an_error_says_the_way_out() -> None:
