@@ -20,7 +20,8 @@ STATUSES = (
     "divested",
     "closed",
 )
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS = "0123456789ACDEFGHJKMNPQRTUVWXY"
+"""No letter that looks like a digit, so that no two codes of the sequence look alike."""
 _CODE = re.compile(r"[A-Z0-9]{6}", re.ASCII)
 
 
@@ -44,13 +45,16 @@ class Standing:
 
 
 def code_of(number: int) -> str:
-    """The n-th participant code, from 1: `P` and n in base 36, padded to five places."""
+    """The n-th participant code, from 1: `P` and n in base 30, padded to five places.
+
+    The digits are 0-9 and the letters without B, I, L, O, S and Z.
+    """
     digits = ""
     while number:
-        number, digit = divmod(number, 36)
+        number, digit = divmod(number, len(_DIGITS))
         digits = _DIGITS[digit] + digits
     if len(digits) > 5:
-        raise ValueError("there are no more than 60,466,175 participant codes")
+        raise ValueError("there are no more than 24,299,999 participant codes")
     return "P" + digits.rjust(5, "0")
 
 

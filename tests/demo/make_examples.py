@@ -1,7 +1,8 @@
 """Writes the tables of the example set: ``python tests/demo/make_examples.py [DIRECTORY]``.
 
 Everything follows from the participant's number, so the same tables come out every time. The codes
-are those of the sandbox's sequence: the n-th participant is ``P`` and n in base 36.
+are those of the sandbox's sequence: the n-th participant is ``P`` and n in base 30, whose digits
+leave out the letters that look like a number.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ BLUE_CHIP = range(13, 2_501)
 DEFI = range(2_501, 4_001)
 CORE_AND_THEME = range(4_001, 5_001)
 
-_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_DIGITS = "0123456789ACDEFGHJKMNPQRTUVWXY"
 _TIERS = ((50, 50_00, 500_00), (80, 500_00, 2_500_00), (95, 2_500_00, 10_000_00))
 _TOP_TIER = (10_000_00, 25_000_00)
 
@@ -29,7 +30,7 @@ def participant_code(number: int) -> str:
     """The n-th code of the sandbox's sequence."""
     text = ""
     while number:
-        number, digit = divmod(number, 36)
+        number, digit = divmod(number, len(_DIGITS))
         text = _DIGITS[digit] + text
     return f"P{text:0>5}"
 
