@@ -47,7 +47,10 @@ def explained(error: Any, file: str, lines: Sequence[str]) -> Diagnostic:
         said += f"; it begins in line {begun.line + 1}, column {begun.column + 1}"
     first = min(mark.line, begun.line) if begun else mark.line
     looked_at = lines[max(first - 1, 0) : mark.line + 1]
-    span = Span(file, mark.line + 1, mark.column + 1)
+    if mark.line < len(lines):
+        span = Span(file, mark.line + 1, mark.column + 1)
+    else:  # what is missing after a last line without an end is missing there
+        span = Span(file, len(lines), len(lines[-1]) + 1)
     return problem("E_YAML_SYNTAX", said, span, _way_out(said, looked_at))
 
 

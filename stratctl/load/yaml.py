@@ -120,8 +120,9 @@ class _Composer:
     def _give_up(self) -> None:
         """Forget the document that was being read: half of it would only cause false findings."""
         self._reading.complete = False
-        if self._stack and isinstance(self._stack[0].container, Node):
-            self._reading.documents.pop()
+        documents = self._reading.documents
+        if documents and self._stack and documents[-1] is self._stack[0].container:
+            documents.pop()
 
     def _report(self, code: str, detail: str, place: tuple[int, int], hint: str = "") -> None:
         self._add(problem(code, detail, self._span(place), hint))

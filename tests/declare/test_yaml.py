@@ -257,3 +257,18 @@ def test_no_yaml_like_text_makes_the_reader_raise(text: str) -> None:
     """The same for text that is made of YAML's own characters."""
     reading = read_yaml(text.encode(), "f.yaml")
     assert reading.documents or reading.problems
+
+
+def test_what_is_missing_after_the_last_line_is_missing_there() -> None:
+    """A finding never stands in a line that the file does not have."""
+    (found,) = read_yaml(b"key:\nvalue", "f.yaml").problems
+    assert str(found.span) == "f.yaml:2:6"
+
+
+@pytest.mark.parametrize("tag", ["", "!tag "])
+def test_a_broken_document_takes_no_other_with_it(tag: str) -> None:
+    """Only the document that could not be read is forgotten, whatever it begins with."""
+    reading = read_yaml(f"a: 1\n--- {tag}\nb: [\n".encode(), "f.yaml")
+    assert reading.documents == [{"a": 1}]
+    assert reading.problems[-1].code == "E_YAML_SYNTAX"
+    assert not reading.complete
