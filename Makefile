@@ -21,7 +21,7 @@ DEV := $(VENV)/.installed-dev
 COMPILE := $(VENV)/bin/pip-compile --quiet --no-header --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe
 
-.PHONY: help demo test laws campaign check fix bench schemas lock clean
+.PHONY: help demo test laws campaign editor check fix bench schemas lock clean
 
 help: ## list the tasks
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +37,9 @@ laws: $(DEV) ## the laws alone, 10,000 examples each
 
 campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
 	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e
+
+editor: ## install the language server that tests/editor drive; needs node and npm
+	@npm ci --prefix tests/editor --ignore-scripts --no-audit --no-fund
 
 check: $(DEV) ## format, lint, types, layers, generated files, workflows
 	@$(VENV)/bin/ruff format --check .

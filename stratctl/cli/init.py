@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from stratctl.cli.commands import Command
 from stratctl.cli.exits import Exit
 from stratctl.cli.state import State
+from stratctl.cli.writing import write_file
 
 PROJECT = """\
 # yaml-language-server: $schema=schemas/project.schema.json
@@ -57,7 +59,7 @@ guards:
 """
 
 STRATEGY = """\
-# yaml-language-server: $schema=../schemas/strategy.schema.json
+# yaml-language-server: $schema=../schemas/document.schema.json
 kind: Strategy
 version: 1
 name: blue-chip
@@ -67,7 +69,7 @@ allocations: {BTC: 0.50, ETH: 0.30, SOL: 0.20} # exactly 1 in all
 """
 
 COHORT = """\
-# yaml-language-server: $schema=../schemas/cohort.schema.json
+# yaml-language-server: $schema=../schemas/document.schema.json
 # Both totals are over all time and only rise: a rise of contributed is a top-up, a rise of
 # withdrawn is a partial sell. Leaving somebody out sells nothing; status: exited does.
 kind: Cohort
@@ -87,17 +89,19 @@ FILES = {
     "policy.yaml": POLICY,
     "strategies/blue-chip.yaml": STRATEGY,
     "strategies/founders.yaml": COHORT,
-    ".vscode/settings.json": json.dumps(
-        {
-            "yaml.schemas": {
-                "schemas/project.schema.json": "stratctl.yaml",
-                "schemas/policy.schema.json": "policy.yaml",
-            }
-        },
-        indent=2,
-    )
-    + "\n",
 }
+
+EDITOR: Mapping[str, Mapping[str, object]] = {
+    ".vscode/settings.json": {
+        "yaml.schemas": {
+            "schemas/project.schema.json": "stratctl.yaml",
+            "schemas/policy.schema.json": "policy.yaml",
+            "schemas/document.schema.json": ["strategies/**/*.yaml", "strategies/**/*.yml"],
+        }
+    },
+    ".vscode/extensions.json": {"recommendations": ["redhat.vscode-yaml"]},
+}
+"""What an editor needs for files without a first line of ours; somebody's own is left as it is."""
 
 
 @click.command(cls=Command)
@@ -109,33 +113,47 @@ def init(state: State, folder: Path) -> int:
     Writes a project file, a policy, one Strategy with one cohort, the JSON Schemas and the editor
     settings that use them into FOLDER. No file is overwritten.
 
+    With the schemas in the project, an editor that knows yaml-language-server completes, explains
+    and checks what is written, without a network.
+
     \b
     Examples:
       stratctl init
       stratctl init portfolios && cd portfolios && stratctl validate
     """
-    from stratctl.cli.schema import write_schemas
+    from stratctl.cli.schema import schema_files
     from stratctl.core.errors import UsageError
 
-    there = [name for name in FILES if (folder / name).exists()]
+    files = {folder / name: content for name, content in FILES.items()}
+    files |= schema_files(folder / "schemas")
+    there = [path for path in files if path.exists()]
     if there:
+        more = f" and {len(there) - 1} more of its files" if len(there) > 1 else ""
         raise UsageError(
-            f"{', '.join(there)} exist already in {folder}", hint="init writes into an empty place"
+            f"{there[0]}{more} exist already", hint="init writes into a place that has none of them"
         )
-    for name, content in FILES.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+    for path, content in files.items():
+        write_file(path, content)
         state.console.note(f"{path}\n")
-    for path in write_schemas(folder / "schemas"):
-        state.console.note(f"{path}\n")
+    for name, settings in EDITOR.items():
+        _offer(state, folder / name, settings)
     _ignore(folder / ".gitignore")
     state.console.note("Next: stratctl validate, then stratctl sandbox and stratctl plan.\n")
     return Exit.DONE
+
+
+def _offer(state: State, path: Path, settings: Mapping[str, object]) -> None:
+    """Write settings of the editor, or say what to add to those that are there."""
+    if path.exists():
+        wanted = json.dumps(settings)
+        state.console.note(f"{path} is left as it is. For editing with checks, add: {wanted}\n")
+    else:
+        write_file(path, json.dumps(settings, indent=2) + "\n")
+        state.console.note(f"{path}\n")
 
 
 def _ignore(path: Path) -> None:
     """Add the lines that keep local state out of Git, where they are missing."""
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     missing = [line for line in IGNORED if line not in lines]
-    path.write_text("".join(f"{line}\n" for line in [*lines, *missing]), encoding="utf-8")
+    write_file(path, "".join(f"{line}\n" for line in [*lines, *missing]))

@@ -11,13 +11,14 @@ import click
 from stratctl.cli.commands import Command, stratctl
 from stratctl.cli.exits import Exit
 from stratctl.cli.state import State
+from stratctl.cli.writing import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SUFFIX = ".schema.json"
 KINDS = (
-    *("project", "policy", "strategy", "cohort", "acknowledgement"),
+    *("project", "policy", "document", "strategy", "cohort", "acknowledgement"),
     *("plan", "journal", "diagnostics"),
 )
 SHELLS = ("bash", "zsh", "fish")
@@ -35,11 +36,16 @@ SHELLS = ("bash", "zsh", "fish")
 def schema(state: State, kind: str | None, write: Path | None) -> int:
     """Show or write the JSON Schemas.
 
-    KIND is project, policy, strategy, cohort, acknowledgement, plan, journal or diagnostics.
-    Without KIND the kinds are listed.
+    KIND is project, policy, document, strategy, cohort, acknowledgement, plan, journal or
+    diagnostics. Without KIND they are listed, each with what it describes. `document` is any of
+    those that stand under strategies/, so that one schema serves all files there.
+
+    Editors find the schemas in a folder of the project. `init` writes it; write it again after
+    an upgrade.
 
     \b
     Examples:
+      stratctl schema
       stratctl schema strategy
       stratctl schema --write schemas
     """
@@ -51,7 +57,11 @@ def schema(state: State, kind: str | None, write: Path | None) -> int:
     elif kind:
         state.console.result(_text(all_schemas()[kind + SUFFIX]))
     else:
-        state.console.result("".join(f"{name}\n" for name in KINDS))
+        said = {name: all_schemas()[name + SUFFIX]["description"] for name in KINDS}
+        if state.json:
+            state.console.result(_text(said))
+        else:
+            state.console.result("".join(_line(name, text) for name, text in said.items()))
     return Exit.DONE
 
 
@@ -71,13 +81,21 @@ def all_schemas() -> Mapping[str, Mapping[str, Any]]:
 
 
 def write_schemas(folder: Path) -> list[Path]:
-    """Write every schema; the paths, ascending."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, content in sorted(all_schemas().items()):
-        (folder / name).write_text(_text(content), encoding="utf-8")
-        written.append(folder / name)
-    return written
+    """Write every schema; the paths, ascending. Raises UsageError."""
+    files = schema_files(folder)
+    for path, content in files.items():
+        write_file(path, content)
+    return list(files)
+
+
+def schema_files(folder: Path) -> dict[Path, str]:
+    """Path -> text of every schema, as ``write_schemas`` writes them."""
+    return {folder / name: _text(content) for name, content in sorted(all_schemas().items())}
+
+
+def _line(name: str, description: str) -> str:
+    """A kind and the first sentence about it."""
+    return f"{name:<17}{description.partition('. ')[0].rstrip('.')}.\n"
 
 
 def _text(content: Mapping[str, Any]) -> str:

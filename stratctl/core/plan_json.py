@@ -407,7 +407,8 @@ def schema() -> Json:
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "stratctl plan",
+        "$id": "urn:stratctl:plan:1",
+        "title": "Plan",
         "description": "What stratctl would send, and why. An approval covers `binding`, whose "
         "sha256 is `digest`; `advisory` explains. Minor versions add, major versions break.",
         **_object(

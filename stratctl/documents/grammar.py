@@ -99,22 +99,27 @@ def _unique(items: tuple[Item, ...]) -> tuple[Item, ...]:
 # --- schemas of single values ----------------------------------------------------------------
 
 
-def _number_or_text(name: str, pattern: str, examples: Sequence[str]) -> dict[str, Any]:
-    """Plain or quoted; the pattern speaks of the text in either case."""
+def _number_or_text(
+    name: str, pattern: str, said: str, examples: Sequence[str], **bounds: int
+) -> dict[str, Any]:
+    """Plain or quoted; the pattern speaks of the text in either case, the bounds of a number."""
     return {
+        "description": said,
         "type": ["string", "number"],
         "format": name,
         "pattern": f"^{pattern}$",
         "minimum": 0,
+        **bounds,
         "examples": list(examples),
     }
 
 
 def _text(
-    name: str, pattern: str, examples: Sequence[str], lengths: tuple[int, int] = (1, 200)
+    name: str, pattern: str, said: str, examples: Sequence[str], lengths: tuple[int, int] = (1, 200)
 ) -> dict[str, Any]:
     """Text with bounds on its length too, because some engines let ``$`` match before a newline."""
     return {
+        "description": said,
         "type": "string",
         "format": name,
         "pattern": f"^{pattern}$",
@@ -124,23 +129,72 @@ def _text(
     }
 
 
-AMOUNT_SCHEMA = _number_or_text("amount", AMOUNT, ["250.00", "15000"])
-RATIO_SCHEMA = _number_or_text("ratio", RATIO, ["0.05", "0.25"])
-WEIGHT_SCHEMA = {
-    **_number_or_text("weight", WEIGHT, ["0.50", "0.333333333333333333"]),
-    "maximum": 1,
-}
-PARTICIPANT_CODE_SCHEMA = _text("participant-code", PARTICIPANT_CODE, ["CUST01"], (6, 6))
-ASSET_CODE_SCHEMA = _text("asset-code", ASSET_CODE, ["BTC", "AAVE.ETH"], (1, 33))
-SETTING_KEY_SCHEMA = _text("asset-code", SETTING_KEY, ["default", "BTC"], (1, 33))
-CURRENCY_CODE_SCHEMA = _text("currency-code", CURRENCY_CODE, ["USD"], (3, 3))
-NAME_SCHEMA = _text("name", NAME, ["blue-chip"], (1, 64))
-UUID_SCHEMA = _text("uuid", UUID, ["9ba5e569-a966-42a9-a7ad-666b0a5300f3"], (36, 36))
-DATE_SCHEMA = {**_text("date", DATE, ["2026-12-31"], (10, 10))}
-PLATFORM_CODE_SCHEMA = _text("platform-code", PLATFORM_CODE, ["PLAT01"], (6, 6))
-ACCOUNT_LABEL_SCHEMA = _text("account-label", ACCOUNT_LABEL, ["general"], (1, 40))
-ENDPOINT_SCHEMA = _text("endpoint", ENDPOINT, ["sandbox", "https://api.cert.zerohash.com"])
+AMOUNT_SCHEMA = _number_or_text(
+    "amount",
+    AMOUNT,
+    "Money: digits with at most one point, plain or quoted.",
+    ["250.00", "15000"],
+    exclusiveMaximum=10**15,
+)
+RATIO_SCHEMA = _number_or_text(
+    "ratio",
+    RATIO,
+    "A fraction of 1: digits with at most one point, plain or quoted.",
+    ["0.05", "0.25"],
+    exclusiveMaximum=10**6,
+)
+WEIGHT_SCHEMA = _number_or_text(
+    "weight",
+    WEIGHT,
+    "A weight between 0 and 1 with at most 18 decimals, plain or quoted.",
+    ["0.50", "0.333333333333333333"],
+    maximum=1,
+)
+PARTICIPANT_CODE_SCHEMA = _text(
+    "participant-code",
+    PARTICIPANT_CODE,
+    "The provider's code of a participant.",
+    ["CUST01"],
+    (6, 6),
+)
+ASSET_CODE_SCHEMA = _text(
+    "asset-code", ASSET_CODE, "An asset, as the provider lists it.", ["BTC", "AAVE.ETH"], (1, 33)
+)
+SETTING_KEY_SCHEMA = _text(
+    "asset-code",
+    SETTING_KEY,
+    "An asset, or default for all that are not named.",
+    ["default", "BTC"],
+    (1, 33),
+)
+CURRENCY_CODE_SCHEMA = _text(
+    "currency-code", CURRENCY_CODE, "A currency, in three letters.", ["USD"], (3, 3)
+)
+NAME_SCHEMA = _text(
+    "name", NAME, "A name: lower-case letters, digits and dashes.", ["blue-chip"], (1, 64)
+)
+UUID_SCHEMA = _text(
+    "uuid",
+    UUID,
+    "An id as the provider shows it.",
+    ["9ba5e569-a966-42a9-a7ad-666b0a5300f3"],
+    (36, 36),
+)
+DATE_SCHEMA = _text("date", DATE, "A day.", ["2026-12-31"], (10, 10))
+PLATFORM_CODE_SCHEMA = _text(
+    "platform-code", PLATFORM_CODE, "The provider's code of a platform.", ["PLAT01"], (6, 6)
+)
+ACCOUNT_LABEL_SCHEMA = _text(
+    "account-label", ACCOUNT_LABEL, "The label of an account.", ["general"], (1, 40)
+)
+ENDPOINT_SCHEMA = _text(
+    "endpoint",
+    ENDPOINT,
+    "sandbox, or https:// and a host name.",
+    ["sandbox", "https://api.cert.zerohash.com"],
+)
 PATH_SCHEMA: dict[str, Any] = {
+    "description": "A file of the project, relative to the file that names it.",
     "type": "string",
     "format": "path",
     "minLength": 1,
@@ -213,7 +267,11 @@ FreeText = Annotated[
     StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX),
     WithJsonSchema(FREE_TEXT_SCHEMA),
 ]
-Version = Annotated[Literal[1], BeforeValidator(_whole_number)]
+Version = Annotated[
+    Literal[1],
+    BeforeValidator(_whole_number),
+    WithJsonSchema({"type": "integer", "const": 1}),
+]
 MetadataKey = Annotated[
     str,
     BeforeValidator(_certain),

@@ -7,6 +7,7 @@ always give the same verdict.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -43,16 +44,27 @@ from stratctl.documents.grammar import (
 MANAGEABLE = ("membership", "funding", "allocations", "flags")
 WEIGHT_SOURCES = ("allocations", "equal_weight", "blend", "mirror")
 
+_KIND = "What this document declares."
+
 
 class Part(BaseModel):
     """A closed mapping: an unknown key is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_null(cls, written: Any) -> Any:
+        """What is not said is left out: an empty value is no way of leaving it to its default."""
+        if isinstance(written, Mapping) and any(value is None for value in written.values()):
+            raise ValueError("a value is missing")
+        return written
+
 
 class Document(Part):
     """One YAML document; ``kind`` and ``version`` say how to read it."""
 
+    kind: str = Field(description=_KIND)
     version: Version = Field(description="Version of this kind of document.", examples=[1])
 
 
@@ -122,7 +134,7 @@ class Strategy(Document):
         }
     )
 
-    kind: Literal["Strategy"] = Field(description="What this document declares.")
+    kind: Literal["Strategy"] = Field(description=_KIND)
     name: Name = Field(description="The identity of the Strategy. It never changes.")
     quoted_currency: CurrencyCode = Field(description="Currency in which its participants pay.")
     metadata: Metadata | None = Field(
@@ -168,7 +180,9 @@ class Strategy(Document):
         default=False, description="Freeze it: nothing is planned for this Strategy."
     )
     environments: SomeNames | None = Field(
-        default=None, description="Where it exists; everywhere when not said."
+        default=None,
+        description="Where it exists; everywhere when not said.",
+        examples=[["prod"]],
     )
     previously: Names = Field(default=(), description="Earlier names of this Strategy.")
     provider_ids: ProviderIds = Field(
@@ -226,7 +240,10 @@ class Funding(Part):
         json_schema_extra={"oneOf": [{"required": ["file"]}, {"required": ["participants"]}]}
     )
 
-    key: Name = Field(description="Unique for good; what was paid under it is never paid again.")
+    key: Name = Field(
+        description="Unique for good; what was paid under it is never paid again.",
+        examples=["2026-11-savings"],
+    )
     file: Path | None = Field(
         default=None,
         description="Table with participant_code and amount, relative to this file (csv, parquet).",
@@ -255,7 +272,12 @@ Source = Annotated[
             "if": {"type": "object"},
             "then": {
                 "type": "object",
-                "properties": {"file": PATH_SCHEMA},
+                "properties": {
+                    "file": {
+                        **PATH_SCHEMA,
+                        "description": FileSource.model_fields["file"].description,
+                    }
+                },
                 "required": ["file"],
                 "additionalProperties": False,
             },
@@ -304,8 +326,8 @@ class Cohort(Document):
         }
     )
 
-    kind: Literal["Cohort"] = Field(description="What this document declares.")
-    name: Name = Field(description="The identity of the cohort.")
+    kind: Literal["Cohort"] = Field(description=_KIND)
+    name: Name = Field(description="The identity of the cohort.", examples=["founders"])
     strategy: Name = Field(description="Name of the Strategy that its members take part in.")
     auto_rebalance: Flag | None = Field(
         default=None,
@@ -352,7 +374,9 @@ class Cohort(Document):
         default=None, description="Assets to sell in full, with allocations."
     )
     environments: SomeNames | None = Field(
-        default=None, description="Where it exists; everywhere when not said."
+        default=None,
+        description="Where it exists; everywhere when not said.",
+        examples=[["prod"]],
     )
     previously: Names = Field(default=(), description="Earlier names of this cohort.")
 
@@ -481,7 +505,7 @@ class AssetRule(Part):
 class Policy(Document):
     """Limits and bands for everything that is planned. Every setting has a default."""
 
-    kind: Literal["Policy"] = Field(description="What this document declares.")
+    kind: Literal["Policy"] = Field(description=_KIND)
     drift: DriftBands = Field(default=DriftBands(), description="Bands around target weights.")
     destination: Literal["target", "edge"] = Field(
         default="target",
@@ -565,12 +589,17 @@ class Acknowledgement(Document):
         }
     )
 
-    kind: Literal["Acknowledgement"] = Field(description="What this document declares.")
-    name: Name = Field(description="The identity of the acknowledgement.")
+    kind: Literal["Acknowledgement"] = Field(description=_KIND)
+    name: Name = Field(
+        description="The identity of the acknowledgement.", examples=["close-three-accounts"]
+    )
     rules: WidenedRules = Field(
         description="Guard -> the number it may reach.", examples=[{"liquidations": 3}]
     )
-    reason: FreeText = Field(description="Why, for those who read the log later.")
+    reason: FreeText = Field(
+        description="Why, for those who read the log later.",
+        examples=["three customers closed their accounts, ticket 4711"],
+    )
     expires: Date = Field(description="The last day on which it counts (UTC).")
 
 
@@ -622,12 +651,14 @@ class Journal(Part):
 class Project(Document):
     """The project file: environments, journal and policy."""
 
-    kind: Literal["Project"] = Field(description="What this document declares.")
+    kind: Literal["Project"] = Field(description=_KIND)
     environments: Annotated[dict[Name, ProjectEnvironment], Field(min_length=1)] = Field(
         description="Name -> environment."
     )
     default_environment: Name | None = Field(
-        default=None, description="The one that is meant when none is named."
+        default=None,
+        description="The one that is meant when none is named.",
+        examples=["sandbox"],
     )
     journal: Journal = Field(default=Journal(), description="Where the journal is kept.")
     policy: Path = Field(default="policy.yaml", description="Path of the policy.")
@@ -644,3 +675,6 @@ KINDS: dict[str, type[Document]] = {
     "Acknowledgement": Acknowledgement,
     "Project": Project,
 }
+
+DECLARED = ("Strategy", "Cohort", "Acknowledgement")
+"""The kinds that stand under ``strategies/``, several in one file if one likes."""

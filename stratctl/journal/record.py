@@ -187,7 +187,10 @@ def schema() -> dict[str, Any]:
     """JSON Schema of one line, for people who read the journal with their own tools."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "One line of a stratctl journal",
+        "$id": f"urn:stratctl:journal:{VERSION}",
+        "title": "Journal",
+        "description": "One line of the journal: an event, made durable before anything follows "
+        "from it. h is the sha256 of the line without h, prev is h of the line before.",
         "oneOf": [
             _object(_ENVELOPE | {"type": {"const": name}} | _SHAPES[kind].schema["properties"])
             for name, kind in TYPES.items()

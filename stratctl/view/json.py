@@ -250,15 +250,24 @@ def entry(entry: Mapping[str, Any]) -> str:
 def diagnostics_schema() -> Json:
     """The JSON Schema (2020-12) of what ``validate --format json`` prints."""
     text_, count_ = {"type": "string"}, {"type": "integer", "minimum": 0}
+    place = _closed(
+        {
+            "file": {"description": "Relative to the project.", **text_},
+            "line": {"description": "From 1; 0 means the whole file, a Parquet table.", **count_},
+            "column": {"description": "In characters from 1; 0 means the whole line.", **count_},
+        }
+    )
     span = {
-        "description": "Null when no file is meant. Lines and columns count characters from 1; "
-        "both are 0 when the whole file is meant, as for a Parquet table.",
-        "anyOf": [_closed({"file": text_, "line": count_, "column": count_}), {"type": "null"}],
+        "description": "Where it stands. Null when no file is meant.",
+        "anyOf": [place, {"type": "null"}],
     }
     finding = _closed(
         {
             "code": {"description": "Stable.", "type": "string", "pattern": "^[EW]_[A-Z_]+$"},
-            "severity": {"enum": [severity.value for severity in Severity]},
+            "severity": {
+                "description": "An error stops every plan, a warning stops none.",
+                "enum": [severity.value for severity in Severity],
+            },
             "summary": {"description": "The same words for every finding of a code.", **text_},
             "detail": {"description": "The particulars, with the numbers.", **text_},
             "hint": {"description": "The way out.", **text_},
@@ -267,17 +276,26 @@ def diagnostics_schema() -> Json:
     )
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "stratctl diagnostics",
+        "$id": "urn:stratctl:diagnostics:1",
+        "title": "Diagnostics",
         "description": "What is wrong with a configuration, by file and line. Minor versions add, "
         "major versions break.",
         **_closed(
             {
-                "format_version": {"type": "string", "pattern": r"^1\.[0-9]+$"},
-                "exit_code": count_,
-                "errors": count_,
-                "warnings": count_,
-                "summary": text_,
-                "diagnostics": {"type": "array", "items": finding},
+                "format_version": {
+                    "description": "Of this document.",
+                    "type": "string",
+                    "pattern": r"^1\.[0-9]+$",
+                },
+                "exit_code": {"description": "The command's own.", **count_},
+                "errors": {"description": "How many.", **count_},
+                "warnings": {"description": "How many.", **count_},
+                "summary": {"description": "What was found, in one line.", **text_},
+                "diagnostics": {
+                    "description": "Every finding, by file and line.",
+                    "type": "array",
+                    "items": finding,
+                },
             }
         ),
     }

@@ -219,15 +219,22 @@ def test_every_kind_has_a_schema(kind: str, capsys: pytest.CaptureFixture[str]) 
 def test_the_kinds_are_all_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is listed, what is written and what is checked in are the same schemas."""
     assert run(["schema"]) == Exit.DONE
-    assert capsys.readouterr().out.split() == list(KINDS)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(KINDS)
+    assert all(line.endswith(".") and len(line) <= 100 for line in lines)
+    assert run(["--json", "schema"]) == Exit.DONE
+    assert list(json.loads(capsys.readouterr().out)) == list(KINDS)
     assert run(["schema", "--write", str(tmp_path / "new")]) == Exit.DONE
     written = {path.name for path in (tmp_path / "new").iterdir()}
     assert written == {f"{kind}.schema.json" for kind in KINDS}
     assert written == {path.name for path in (ROOT / "schemas").glob("*.json")}
 
 
-def test_the_checked_in_plan_schema_is_the_code_s(tmp_path: Path) -> None:
-    """schemas/plan.schema.json is what the code says it is."""
-    assert run(["-q", "schema", "--write", str(tmp_path)]) == Exit.DONE
-    name = "plan.schema.json"
-    assert (tmp_path / name).read_text() == (ROOT / "schemas" / name).read_text()
+def test_a_place_that_cannot_be_written_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no folder can be made, the person who chose it is told so."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    for line in (["schema", "--write"], ["init"]):
+        assert run([*line, str(tmp_path / "file" / "folder")]) == Exit.USAGE
+        assert "cannot be written: Not a directory" in capsys.readouterr().err

@@ -345,6 +345,20 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     capsys.readouterr()
     assert run(["init", str(tmp_path)]) == Exit.USAGE
-    assert "stratctl.yaml" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'stratctl.yaml'} and 11 more of its files exist already" in said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert run(["--chdir", str(tmp_path), "validate"]) == Exit.DONE
+
+
+def test_init_leaves_the_settings_of_an_editor_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody's own settings stay, and what to add to them is said."""
+    (tmp_path / ".vscode").mkdir()
+    settings = tmp_path / ".vscode" / "settings.json"
+    settings.write_text("{} // mine\n", encoding="utf-8")
+    assert run(["init", str(tmp_path)]) == Exit.DONE
+    assert settings.read_text(encoding="utf-8") == "{} // mine\n"
+    assert "settings.json is left as it is" in capsys.readouterr().err
+    assert (tmp_path / ".vscode" / "extensions.json").is_file()
