@@ -174,7 +174,8 @@ def _of_value(error: Any, value: Any, span: Span) -> Diagnostic:
     if schema.get("const") == 1:
         if type(value) is str:
             return problem("E_VERSION", f"{said} is text", span, "write version: 1, unquoted")
-        return problem("E_VERSION", f"{said} is not 1", span, "write version: 1")
+        found = _refused(value) if _is_null(value) else f"{said} is not 1"
+        return problem("E_VERSION", found, span, "write version: 1")
     if "enum" in schema:
         allowed = [str(choice) for choice in schema["enum"]]
         return problem("E_VALUE", _refused(value), span, nearest(str(value), allowed))
@@ -220,11 +221,14 @@ def _wanted(schema: dict[str, Any], value: Any) -> str:
         return f"write a whole number from {schema['minimum']:,} to {schema['maximum']:,}"
     if wanted == "object" and isinstance(value, str) and re.search(r"[^ ]:[^ ]", value):
         return "write a mapping, with a blank after each colon"
+    if wanted == "array" and type(value) is str and re.fullmatch(r"[\w.-]{1,40}", value):
+        return f"write a list: [{value}]"
     form = {"object": "a mapping", "array": "a list"}.get(str(wanted), "text")
     for example in schema.get("examples", ()):
         if not isinstance(example, str):
             return f"write {form} like {_flow(example)}"
-    return f"write {form}"
+    keys = ", ".join(list(schema.get("properties", {}))[:3])
+    return f"write {form} with keys such as {keys}" if keys else f"write {form}"
 
 
 def _flow(example: Any) -> str:
@@ -257,7 +261,8 @@ _NUMBERS = {
 def _of_number(name: str, value: Any, said: str, span: Span) -> Diagnostic:
     text = source_text(value)
     if name == "date":
-        return problem("E_DATE_SYNTAX", f"{said} is not a day", span, "write it as 2026-12-31")
+        found = _refused(value) if _is_null(value) else f"{said} is not a day"
+        return problem("E_DATE_SYNTAX", found, span, "write it as 2026-12-31")
     code, whole_max, decimals_max = _NUMBERS[name]
     if _is_null(value) or text == "":
         code = "E_AMOUNT_MISSING" if name == "amount" else code

@@ -88,6 +88,9 @@ class Folder:
             else:
                 hint = "copy the file into the project"
                 raise Refused("E_INCLUDE_OUTSIDE", f"{path!a} climbs out of the project", hint)
+        if not steps:
+            hint = "name a file, relative to this one"
+            raise Refused("E_INCLUDE_NOT_REGULAR", f"{path!a} is the project's folder", hint)
         return "/".join(steps)
 
     def read(self, name: str, bytes_max: int = -1) -> bytes:
@@ -134,9 +137,8 @@ class Folder:
         try:
             real = (self.root / name).resolve()
         except (RuntimeError, OSError) as error:
-            raise Refused(
-                "E_INCLUDE_NOT_REGULAR", f"{name} is a link that leads nowhere"
-            ) from error
+            detail, hint = f"{name} is a link that leads nowhere", "put a plain file there"
+            raise Refused("E_INCLUDE_NOT_REGULAR", detail, hint) from error
         if not real.is_relative_to(self.root):
             hint = "copy the file into the project"
             raise Refused("E_INCLUDE_OUTSIDE", f"{name} is a link that leaves the project", hint)

@@ -17,7 +17,10 @@ _NEVER_ENDED = ("scanning a quoted scalar", "scanning a simple key")
 """What the parser was reading when it noticed; the mistake is where that began."""
 
 _HINTS = (
-    ("could not find expected ':'", "write a colon and a blank after the key"),
+    (
+        "could not find expected ':'",
+        "write a colon and a blank after the key, which has 1,024 characters at most",
+    ),
     ("unexpected end of stream", "close the quote"),
     ("mapping values are not allowed", "line the keys up, and put text with a colon in quotes"),
     ("cannot start any token", "put text that begins with % @ or ` in quotes"),

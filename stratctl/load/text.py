@@ -61,7 +61,7 @@ def problem_of_character(character: str, span: Span) -> Diagnostic:
         "E_UNICODE_CONTROL",
         f"U+{ord(character):04X} cannot be seen, but a parser reads it",
         span,
-        "delete it",
+        "save the file with LF line ends" if character == "\r" else "delete it",
     )
 
 

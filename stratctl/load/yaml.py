@@ -71,7 +71,7 @@ def read_yaml(data: bytes, file: str) -> Reading:
 
 
 def _empty(span: Span) -> Diagnostic:
-    hint = "delete the file or the empty document; nothing is ever sold because a file is empty"
+    hint = "write something, or delete it: nothing is ever sold because a file is empty"
     return problem("E_EMPTY_CONFIG", "a document without any content", span, hint)
 
 
@@ -266,7 +266,8 @@ class _Composer:
             detail = "there is no key before the colon"
             self._report("E_YAML_KEY", detail, place, "write the key, or delete the colon")
         elif not behind or behind.startswith(":"):  # else it stands alone, which is said next
-            reading = value.reading if isinstance(value, Doubtful) else "a number or a boolean"
+            kind = "a boolean" if isinstance(value, bool) else "a number"
+            reading = value.reading if isinstance(value, Doubtful) else kind
             detail = f"{text} can be read as {reading}"
             self._report("E_TYPE_STRING_REQUIRED", detail, place, f"quote it: {quoted(text)}")
 
@@ -295,9 +296,11 @@ class _Composer:
             self._reading.documents.append(value)
         elif isinstance(value, Doubtful) and not value:
             self._add(_empty(self._span(self._begun)))
-        elif not isinstance(value, Broken):
-            detail = "a document is a mapping"
-            self._report("E_TYPE", detail, place, "begin it with kind: and version:")
+        else:
+            self._reading.complete = False
+            if not isinstance(value, Broken):
+                detail = "a document is a mapping"
+                self._report("E_TYPE", detail, place, "begin it with kind: and version:")
 
 
 def _place(event: Any) -> tuple[int, int]:

@@ -76,9 +76,12 @@ def resolve_strategies(
     """Strategies ascending by name. One without a valid target is left out, as are its cohorts."""
     made: list[DesiredStrategy] = []
     named: list[CohortPlan] = []
+    cohorts_of: dict[str, list[Members]] = {}
+    for members in cohorts:
+        cohorts_of.setdefault(members.read.document.strategy, []).append(members)
     for read in sorted(strategies, key=lambda read: (read.document.name, read.span)):
         _check_currency(read, problems)
-        own = [found for found in cohorts if found.read.document.strategy == read.document.name]
+        own = cohorts_of.pop(read.document.name, [])  # once, also where a name is used twice
         targets: list[Target] = (
             [weights[read.document.name]] if read.document.name in weights else []
         )
