@@ -38,6 +38,7 @@ from stratctl.core.event import (
     Unfinished,
 )
 from stratctl.core.state import LiveOperation
+from stratctl.core.words import count
 
 T = TypeVar("T")
 Said = Generator[Event, Receipt, T]
@@ -283,7 +284,7 @@ def open_problem(intent: Intent, code: str, why: str, operation_id: str = "") ->
     return Problem(
         intent.strategy,
         code,
-        f"{intent.verb} of {len(participants)} participants, {what}: {why}",
+        f"{intent.verb} of {count(len(participants), 'participant')}, {what}: {why}",
         participants,
         indeterminate=True,
     )

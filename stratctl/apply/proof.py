@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from stratctl.core.event import Execution, Instruction, Intent, RowOutcome, RowResult
 from stratctl.core.money import QUANTITY_DIGITS, NotExact, minor_digits, truncate_units
 from stratctl.core.state import OPERATION_TYPES, LiveOperation, Verb
+from stratctl.core.words import count
 
 MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
 WITH_AMOUNT = (*MONEY_IN, Verb.PARTIAL_SELL)
@@ -69,7 +70,9 @@ def judge(
     if extra := sorted(listed - asked.keys()):
         return _conflict(intent, operation, seen, f"{extra[0]} was not in the call")
     if missing := sorted(asked.keys() - listed):
-        return Incomplete(f"{len(missing)} participants have no Execution, the first {missing[0]}")
+        return Incomplete(
+            f"{count(len(missing), 'participant')} without an Execution, the first {missing[0]}"
+        )
     if intent.verb in MONEY_IN:
         for execution in seen:
             if execution.status == RowResult.SETTLED and not _adds_up(

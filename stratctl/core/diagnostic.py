@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -47,7 +48,7 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
 
 
-def in_reading_order(diagnostics: list[Diagnostic]) -> tuple[Diagnostic, ...]:
+def in_reading_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """Sort by file, place and code, and drop exact repeats; late, just before showing."""
     unique = dict.fromkeys(diagnostics)
     return tuple(sorted(unique, key=lambda d: (d.span or Span(""), d.code, d.detail)))

@@ -32,6 +32,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from stratctl.core.diagnostic import in_reading_order
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,14 +58,15 @@ class UsageError(StratctlError):
 
 
 class InputError(StratctlError):
-    """Files that people wrote have mistakes; every one of them is in ``diagnostics``."""
+    """Files that people wrote have mistakes; every one of them is in ``diagnostics``,
+    in reading order."""
 
     exit_code = 1
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         count = len(diagnostics)
         super().__init__(f"{count} problem{'' if count == 1 else 's'} in the configuration")
-        self.diagnostics = tuple(diagnostics)
+        self.diagnostics = in_reading_order(diagnostics)
 
 
 class GuardRefused(StratctlError):

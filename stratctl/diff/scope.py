@@ -100,10 +100,10 @@ def _refuse_duplicates(rows: Table) -> None:
         [
             Diagnostic(
                 code="E_DUP_PARTICIPANT",
-                summary="A participant stands twice in one Strategy",
-                detail=f"{code} is declared more than once for {strategy}.",
-                hint="Keep it in one cohort.",
-                span=Span(file, line),
+                summary="the participant is named twice",
+                detail=f"{code} is declared more than once for {strategy}",
+                hint="keep it in one cohort",
+                span=Span(file, line, 1),
             )
             for strategy, code, file, line in places
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from stratctl.core.change import CHANGE_ROWS, REMOVED_ROWS
@@ -9,6 +10,7 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.errors import InputError
 from stratctl.core.money import format_amount
 from stratctl.core.tables import Table, Workspace
+from stratctl.core.words import count
 
 if TYPE_CHECKING:
     from stratctl.core.change import StrategyChange
@@ -209,11 +211,11 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
             [
                 Diagnostic(
                     code="E_PARTICIPANT_MOVED",
-                    summary="A participant leaves one Strategy and enters another in one plan",
-                    detail=f"{code} still holds {old}, where {why}, and would be funded in {new}.",
-                    hint=f"Keep {code} in {old} with status: exited until that is applied,"
-                    " or say previously: if the Strategy was renamed.",
-                    span=Span(file, line),
+                    summary="a participant leaves one Strategy and enters another in one plan",
+                    detail=f"{code} still holds {old}, where {why}, and would be funded in {new}",
+                    hint=f"keep {code} in {old} with status: exited until that is applied,"
+                    " or say previously: if the Strategy was renamed",
+                    span=Span(file, line, 1),
                 )
                 for code, old, new, file, line, why in moved
             ]
@@ -278,14 +280,15 @@ def _refuse_backwards(
           AND NOT touched_by_others
           AND (contributed_minor < counted_in_minor - tolerance_minor
                OR withdrawn_minor < counted_out_minor - tolerance_minor)
-        ORDER BY ALL LIMIT {SHOWN_MAX}
+        ORDER BY file, line, strategy, participant_code LIMIT {SHOWN_MAX}
         """
     )
     if not backwards:
         return
     currencies = {change.desired.name: change.desired.quoted_currency for change in strategies}
     problems = []
-    for strategy, code, file, line, *figures, tolerance, total in backwards:
+    total = backwards[0][-1]
+    for strategy, code, file, line, *figures, tolerance, _ in backwards:
         contributed, counted_in, withdrawn, counted_out = figures
         kind, declared, counted = (
             ("contributed", contributed, counted_in)
@@ -296,13 +299,15 @@ def _refuse_backwards(
         problems.append(
             Diagnostic(
                 code="E_DECLARED_BACKWARDS",
-                summary="A declared total is lower than what has already moved",
+                summary="a declared total is lower than what has already moved",
                 detail=f"{code} in {strategy}: {kind} {format_amount(declared, currency)} is"
-                f" declared and {format_amount(counted, currency)} has moved or is moving"
-                f" ({total} such rows in all).",
-                hint="Totals only rise. To pay money back raise withdrawn; if this is an old"
-                " checkout, update it.",
-                span=Span(file, line),
+                f" declared and {format_amount(counted, currency)} has moved or is moving",
+                hint="totals only rise: to pay money back raise withdrawn; if this is an old"
+                " checkout, update it",
+                span=Span(file, line, 1),
             )
         )
+    if total > len(problems):
+        more = f"; and {count(total - len(problems), 'more row')} like it"
+        problems[-1] = replace(problems[-1], detail=problems[-1].detail + more)
     raise InputError(problems)

@@ -74,9 +74,9 @@ def _canonical(value: Any) -> str:
 def _currency_changed(desired: DesiredStrategy, live: LiveStrategy) -> Diagnostic:
     return Diagnostic(
         code="E_CURRENCY_CHANGED",
-        summary="The quoted currency of a Strategy cannot change",
+        summary="the quoted currency of a Strategy cannot change",
         detail=f"{desired.name} exists in {live.quoted_currency}"
-        f" and is declared in {desired.quoted_currency}.",
-        hint="Declare a new Strategy under another name.",
+        f" and is declared in {desired.quoted_currency}",
+        hint="declare a new Strategy under another name",
         span=desired.span,
     )

@@ -124,10 +124,12 @@ class Entries:
     """False where ``line`` counts rows (Parquet)."""
     rows: Table
     """ENTRY_ROWS or FUNDING_ROWS."""
+    column: int = 1
+    """The column in which each row begins; 1 where rows begin in different ones."""
 
     def span(self, line: int) -> Span:
         """The place of a row; the file alone where there are no lines to point at."""
-        return Span(self.file, line if self.has_lines else 0)
+        return Span(self.file, line, self.column) if self.has_lines else Span(self.file)
 
     def where(self, line: int) -> str:
         """A row's place in words."""

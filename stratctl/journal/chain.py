@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.errors import JournalForeign, JournalTampered
+from stratctl.core.words import count
 from stratctl.journal.bindings import Bindings, Contradiction
 from stratctl.journal.record import NO_PREVIOUS, Entry, Genesis, decode
 
@@ -116,8 +117,8 @@ def _torn_tail(tail: bytes) -> list[Diagnostic]:
     return [
         Diagnostic(
             code="W_TORN_TAIL",
-            summary="The journal's last write was cut short",
-            detail=f"{len(tail)} bytes at the end of the journal were not completed",
+            summary="the journal's last write was cut short",
+            detail=f"{count(len(tail), 'byte')} at the end of the journal, not completed",
             hint="nothing was sent on their strength; the next apply repairs the file",
             severity=Severity.WARNING,
         )
@@ -131,8 +132,9 @@ def _backward_clock(entries: list[Entry]) -> list[Diagnostic]:
             return [
                 Diagnostic(
                     code="W_JOURNAL_CLOCK",
-                    summary="The clock went backwards between two journal entries",
+                    summary="the clock went backwards between two journal entries",
                     detail=f"line {after.seq} says {after.at}, the line before it {before.at}",
+                    hint="entries count by their sequence; set this machine's clock",
                     severity=Severity.WARNING,
                 )
             ]

@@ -16,6 +16,7 @@ from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.errors import BadResponse, NotFound, RequestRefused
 from stratctl.core.event import Execution
 from stratctl.core.state import Booked, DesiredStrategy, LiveOperation, LiveStrategy
+from stratctl.core.words import count
 from stratctl.live import wire
 from stratctl.live.accounting import Count, Counted, count_operation, incompleteness, merged
 from stratctl.live.client import ReadClient
@@ -305,7 +306,7 @@ def _warnings(
             Diagnostic(
                 "W_SELLS_REBUILT",
                 "amounts of partial sells are known from their proceeds only",
-                f"{name}: {rebuilt_sells} of them have no entry in the journal",
+                f"{name}: {count(rebuilt_sells, 'partial sell')} without an entry in the journal",
                 "plan with the journal that sent them",
                 severity=Severity.WARNING,
             )

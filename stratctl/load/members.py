@@ -30,7 +30,8 @@ def to_entries(rows: Items, file: str, sheet: Sheet, workspace: Workspace) -> En
     columns = [[source_text(row.get(column)) for row in rows] for column in sheet.columns]
     columns.append([line for line, _ in rows.places])
     table = workspace.table("inline", sheet.schema, columns)
-    return Entries(file, True, table)
+    begins = {column for _, column in rows.places}
+    return Entries(file, True, table, begins.pop() if len(begins) == 1 else 1)
 
 
 def _plain(row: Any, known: frozenset[str], required: tuple[str, ...]) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from stratctl.core.diagnostic import Diagnostic, Span, in_reading_order
 from stratctl.core.errors import InputError, UsageError
 from stratctl.core.tables import Workspace
+from stratctl.core.words import count
 from stratctl.documents import (
     KINDS,
     Acknowledgement,
@@ -234,7 +235,7 @@ class _Reader:
         document, problems = check(kind, thin, Places(places.file, thin))
         if hidden:
             last = problems.pop()
-            detail = f"{last.detail}; {hidden:,} more rows of this list are not looked at"
+            detail = f"{last.detail}; {count(hidden, 'more row')} of this list not looked at"
             problems.append(problem(last.code, detail, last.span, last.hint))
         self.problems.extend(problems)
         return None if document is None else Read(document, places)

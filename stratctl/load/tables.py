@@ -19,6 +19,7 @@ import duckdb
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.tables import Workspace, literal
+from stratctl.core.words import count
 from stratctl.documents import ENTRY_ROWS, FUNDING_ROWS, Entries, problem
 from stratctl.documents.grammar import AMOUNT, PARTICIPANT_CODE
 from stratctl.load.explain import nearest
@@ -83,31 +84,33 @@ def _read_csv(
     if text.count("\n") > ROWS_MAX:
         return None, [_too_many(file, text.count("\n"))], ()
     lines = tuple(text.split("\n"))
-    records, problems = _records(text, file)
+    records, problems = _records(text, lines, file)
     if not records:
         hint = f"begin with: {','.join(sheet.columns)}"
         found = problems or [problem("E_CSV_HEADER", "the file is empty", Span(file, 1, 1), hint)]
         return None, found, lines
-    header = records[0][1]
-    problems += _header_problems(header, file, sheet)
+    first, header = records[0]
+    problems += _header_problems(header, lines[first - 1], file, sheet)
     if any(found.code == "E_CSV_HEADER" for found in problems):
         return None, problems, lines
     body = records[1:]
     if not body and not problems:
-        return None, [_no_rows(file)], lines
+        return None, [_no_rows(Span(file, 1, 1))], lines
     columns = list(zip(*(cells for _, cells in body), strict=True)) if body else []
     raw = workspace.table(
         "csv",
         {**dict.fromkeys(header, "VARCHAR"), "line": "INTEGER"},
         [*columns, [line for line, _ in body]] if body else (),
     )
-    entries = Entries(file, True, raw)
-    problems += _formulas(entries, header)
-    made, more = _checked(entries, header, sheet, empty_is_nothing=True, known=problems)
+    cells = Cells(Entries(file, True, raw), tuple(header), lines)
+    problems += _formulas(cells)
+    made, more = _checked(cells, sheet, empty_is_nothing=True, known=problems)
     return (None if problems or more else made), problems + more, lines
 
 
-def _records(text: str, file: str) -> tuple[list[tuple[int, list[str]]], list[Diagnostic]]:
+def _records(
+    text: str, lines: Sequence[str], file: str
+) -> tuple[list[tuple[int, list[str]]], list[Diagnostic]]:
     """(line, cells) of every row that has as many cells as the header; header first."""
     problems: list[Diagnostic] = []
     records: list[tuple[int, list[str]]] = []
@@ -120,12 +123,14 @@ def _records(text: str, file: str) -> tuple[list[tuple[int, list[str]]], list[Di
                 hint = "write the cell in one line"
                 problems.append(problem("E_CSV_NEWLINE", detail, Span(file, line, 1), hint))
             elif max(map(len, cells), default=0) > CELL_LENGTH_MAX:
-                detail = f"the limit is {CELL_LENGTH_MAX} characters"
-                problems.append(problem("E_CSV_FIELD", detail, Span(file, line, 1), "shorten it"))
+                long = next(place for place, c in enumerate(cells) if len(c) > CELL_LENGTH_MAX)
+                detail = f"it has {len(cells[long]):,} characters; the limit is {CELL_LENGTH_MAX}"
+                span = Span(file, line, column_of(lines[line - 1], long))
+                problems.append(problem("E_CSV_FIELD", detail, span, "shorten it"))
             elif not records or len(cells) == len(records[0][1]):
                 records.append((line, cells))
             else:
-                detail = f"found {len(cells)}; the header has {len(records[0][1])}"
+                detail = f"found {count(len(cells), 'cell')}; the header has {len(records[0][1])}"
                 hint = "look for a missing or extra comma"
                 problems.append(problem("E_CSV_COLUMNS", detail, Span(file, line, 1), hint))
             line = reader.line_num + 1
@@ -135,40 +140,53 @@ def _records(text: str, file: str) -> tuple[list[tuple[int, list[str]]], list[Di
     return records, problems
 
 
-def _header_problems(header: Sequence[str], file: str, sheet: Sheet) -> list[Diagnostic]:
+def _header_problems(header: Sequence[str], line: str, file: str, sheet: Sheet) -> list[Diagnostic]:
     known = list(sheet.columns)
     span = Span(file, 1, 1)
+    places = [Span(file, 1, column_of(line, place)) for place in range(len(header))]
     if len(header) == 1 and header[0] not in known:
         hint = f"separate by commas: {','.join(known)}"
         return [problem("E_CSV_HEADER", f"one column called {header[0][:60]!a}", span, hint)]
     found = [
-        problem("E_CSV_HEADER", f"the column {name[:60]!a}", span, nearest(name, known))
-        for name in header
+        problem("E_CSV_HEADER", f"the column {name[:60]!a}", place, nearest(name, known))
+        for name, place in zip(header, places, strict=True)
         if name not in known
     ]
     found += [
-        problem("E_CSV_HEADER", f"the column {name} occurs twice", span, "keep one of them")
-        for name in known
-        if header.count(name) > 1
+        problem("E_CSV_HEADER", f"the column {name} occurs before", place, "keep one of them")
+        for number, (name, place) in enumerate(zip(header, places, strict=True))
+        if name in known and name in header[:number]
     ]
     found += [
-        problem(
-            "E_CSV_HEADER", f"there is no column {name}", span, f"known here: {', '.join(known)}"
-        )
+        problem("E_CSV_HEADER", f"there is no column {name}", span, f"add {name}")
         for name in sheet.required
         if name not in header
     ]
     return found
 
 
-def _formulas(entries: Entries, header: Sequence[str]) -> list[Diagnostic]:
+def column_of(line: str, cell: int) -> int:
+    """The column in which a cell of a line begins."""
+    place = 0
+    for _ in range(cell):
+        found = _CELL.match(line, place)
+        assert found, "a cell may be empty, so there is always one"
+        place = found.end() + 1
+    return place + 1
+
+
+_CELL = re.compile(r'"(?:[^"]|"")*"|[^,]*')
+
+
+def _formulas(cells: Cells) -> list[Diagnostic]:
     """Cells that a spreadsheet would execute, in whatever column they stand."""
     hint = "remove the first character"
+    rows = cells.entries.rows
     return [
-        problem("E_CSV_FORMULA", f"{column} is {_short(value)}", entries.span(line), hint)
-        for column in header
-        for line, value in entries.rows.workspace.rows(
-            f"SELECT line, {column} FROM {entries.rows} "
+        problem("E_CSV_FORMULA", f"{column} is {_short(value)}", cells.span(line, column), hint)
+        for column in cells.columns
+        for line, value in rows.workspace.rows(
+            f"SELECT line, {column} FROM {rows} "
             f"WHERE left({column}, 1) IN ('=', '+', '-', '@', chr(9)) "
             f"ORDER BY line LIMIT {SHOWN_MAX}"
         )
@@ -190,9 +208,9 @@ def _read_parquet(
             if row[0] != "file_row_number"
         }
         problems = _column_problems(types, file, sheet)
-        (count,) = workspace.one(f"SELECT count(*) FROM {source}")
-        if count > ROWS_MAX:
-            problems.append(_too_many(file, count))
+        (rows,) = workspace.one(f"SELECT count(*) FROM {source}")
+        if rows > ROWS_MAX:
+            problems.append(_too_many(file, rows))
         if problems:
             return None, problems
         texts = ", ".join(f"CAST({column} AS VARCHAR) AS {column}" for column in types)
@@ -205,9 +223,9 @@ def _read_parquet(
         detail = str(error).splitlines()[0][:200].replace(str(path), file)
         return None, [problem("E_TABLE_FORMAT", detail, Span(file), "write it as Parquet again")]
     if not len(raw):
-        return None, [_no_rows(file)]
-    entries = Entries(file, False, raw)
-    made, problems = _checked(entries, list(types), sheet, empty_is_nothing=False, known=[])
+        return None, [_no_rows(Span(file))]
+    cells = Cells(Entries(file, False, raw), tuple(types))
+    made, problems = _checked(cells, sheet, empty_is_nothing=False, known=[])
     return (None if problems else made), problems
 
 
@@ -238,9 +256,26 @@ def _column_problems(types: dict[str, str], file: str, sheet: Sheet) -> list[Dia
 # --- rows ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Cells:
+    """The texts of a table before they are looked at, and where each stands."""
+
+    entries: Entries
+    columns: tuple[str, ...]
+    """As the table has them."""
+    lines: tuple[str, ...] = ()
+    """Of the file; none for a table without lines."""
+
+    def span(self, line: int, column: str) -> Span:
+        """The place of a cell; the file alone where there are no lines to point at."""
+        if not self.lines:
+            return self.entries.span(line)
+        place = column_of(self.lines[line - 1], self.columns.index(column))
+        return Span(self.entries.file, line, place)
+
+
 def _checked(
-    entries: Entries,
-    columns: Sequence[str],
+    cells: Cells,
     sheet: Sheet,
     *,
     empty_is_nothing: bool,
@@ -250,6 +285,7 @@ def _checked(
 
     Cells whose line is in ``known`` already are not reported again.
     """
+    entries, columns = cells.entries, cells.columns
     raw = entries.rows
     values = {
         column: (f"nullif({column}, '')" if empty_is_nothing else column)
@@ -257,7 +293,7 @@ def _checked(
         else "NULL"
         for column in sheet.columns
     }
-    problems = _bad_cells(entries, {c: v for c, v in values.items() if c in columns}, known)
+    problems = _bad_cells(cells, {c: v for c, v in values.items() if c in columns}, known)
     casts = ", ".join(
         f"CAST({value} AS {sheet.schema[column]}) AS {column}" for column, value in values.items()
     )
@@ -269,9 +305,9 @@ def _checked(
 
 
 def _bad_cells(
-    entries: Entries, values: dict[str, str], known: Sequence[Diagnostic]
+    cells: Cells, values: dict[str, str], known: Sequence[Diagnostic]
 ) -> list[Diagnostic]:
-    raw = entries.rows
+    raw = cells.entries.rows
     told = {found.span.line for found in known if found.span}
     tests = {
         column: f"SELECT line, '{column}' AS field, {value} AS cell FROM {raw} "
@@ -279,12 +315,12 @@ def _bad_cells(
         for column, value in values.items()
     }
     bad = f"({' UNION ALL '.join(tests.values())})"
-    (count,) = raw.workspace.one(f"SELECT count(*) FROM {bad}")
+    (total,) = raw.workspace.one(f"SELECT count(*) FROM {bad}")
     shown = raw.workspace.rows(f"SELECT * FROM {bad} ORDER BY line, field LIMIT {SHOWN_MAX}")
-    problems = [_bad_cell(entries, *row) for row in shown if row[0] not in told or not row[0]]
-    if count > SHOWN_MAX:
+    problems = [_bad_cell(cells, *row) for row in shown if row[0] not in told or not row[0]]
+    if total > SHOWN_MAX:
         last = problems[-1]
-        detail = f"{last.detail}; {count - SHOWN_MAX:,} more cells of this file are like these"
+        detail = f"{last.detail}; and {count(total - SHOWN_MAX, 'more cell')} like it in this file"
         problems[-1] = problem(last.code, detail, last.span, last.hint)
     return problems
 
@@ -301,8 +337,8 @@ def _broken(column: str, value: str) -> str:
     return f"{value} NOT IN ({accepted})"
 
 
-def _bad_cell(entries: Entries, line: int, field: str, cell: str | None) -> Diagnostic:
-    span = entries.span(line)
+def _bad_cell(cells: Cells, line: int, field: str, cell: str | None) -> Diagnostic:
+    entries, span = cells.entries, cells.span(line, field)
     where = "" if entries.has_lines else f" in {entries.where(line)}"
     said = f"{field}{where} is {_short(cell)}"
     if field == "participant_code":
@@ -321,14 +357,14 @@ def _bad_cell(entries: Entries, line: int, field: str, cell: str | None) -> Diag
     return problem("E_AMOUNT_SYNTAX", said, span, hint)
 
 
-def _too_many(file: str, count: int) -> Diagnostic:
-    detail = f"{count:,} rows; the limit is {ROWS_MAX:,}"
+def _too_many(file: str, rows: int) -> Diagnostic:
+    detail = f"{rows:,} rows; the limit is {ROWS_MAX:,}"
     return problem("E_TABLE_ROWS", detail, Span(file), "split it into several cohorts")
 
 
-def _no_rows(file: str) -> Diagnostic:
+def _no_rows(span: Span) -> Diagnostic:
     hint = "to sell what they hold, list them with status exited"
-    return problem("E_EMPTY_TABLE", "the table has no rows", Span(file, 1, 1), hint)
+    return problem("E_EMPTY_TABLE", "the table has no rows", span, hint)
 
 
 def _short(text: str | None) -> str:

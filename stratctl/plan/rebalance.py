@@ -377,10 +377,10 @@ def refuse_dropped_assets(changes: Changes, live: Live) -> None:
             [
                 Diagnostic(
                     code="E_ASSET_DROPPED",
-                    summary="An asset left the allocations without being named as an exit",
+                    summary="an asset left the allocations without being named as an exit",
                     detail=f"{name} allocated {asset} before; now it is neither in allocations"
-                    " nor in exits.",
-                    hint=f"To sell it in full write exits: [{asset}]; otherwise allocate it.",
+                    " nor in exits",
+                    hint=f"to sell it in full write exits: [{asset}]; otherwise allocate it",
                     span=strategies[name].span,
                 )
                 for name, asset in sorted(dropped)

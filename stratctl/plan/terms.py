@@ -142,10 +142,10 @@ def _deviation(price: Price, policy: Policy) -> Diagnostic:
     )
     return Diagnostic(
         code="W_PRICE_DEVIATION",
-        summary="The provider's two prices of an asset are too far apart",
+        summary="the provider's two prices of an asset are too far apart",
         detail=f"{price.asset}: {price.currency} {market} on the market, {index} by the index;"
-        f" prices.max_deviation is {format_ratio(policy.price_max_deviation)}.",
-        hint="Its holders are left alone where a price is needed; plan again later.",
+        f" prices.max_deviation is {format_ratio(policy.price_max_deviation)}",
+        hint="its holders are left alone where a price is needed; plan again later",
         severity=Severity.WARNING,
     )
 

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.documents import (
     Acknowledgement,
     Cohort,
@@ -100,16 +100,21 @@ def _environments(documents: Documents, problems: list[Diagnostic]) -> None:
     default = project.document.default_environment
     if default is not None and default not in known:
         span = project.places.value("default_environment")
-        problems.append(problem("E_UNKNOWN_ENVIRONMENT", default, span, nearest(default, known)))
+        problems.append(_unknown_environment(default, span, known))
     for read in documents.strategies:
         _listed_environments(read.document.environments, read.places, known, problems)
         for name in read.document.provider_ids:
             if name not in known:
                 span = read.places.key("provider_ids", name)
-                problems.append(problem("E_UNKNOWN_ENVIRONMENT", name, span, nearest(name, known)))
+                problems.append(_unknown_environment(name, span, known))
     for members in documents.cohorts:
         cohort = members.read
         _listed_environments(cohort.document.environments, cohort.places, known, problems)
+
+
+def _unknown_environment(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    detail = f"stratctl.yaml declares no {name!a}"
+    return problem("E_UNKNOWN_ENVIRONMENT", detail, span, nearest(name, known))
 
 
 def _listed_environments(
@@ -121,7 +126,7 @@ def _listed_environments(
     for index, name in enumerate(named or ()):
         if name not in known:
             span = places.value("environments", index)
-            problems.append(problem("E_UNKNOWN_ENVIRONMENT", name, span, nearest(name, known)))
+            problems.append(_unknown_environment(name, span, known))
 
 
 def unknown_strategy(

@@ -13,12 +13,14 @@ from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.money import minor_digits
 from stratctl.core.state import DESIRED_ROWS
 from stratctl.core.tables import Schema, Table, Workspace
+from stratctl.core.words import count
 from stratctl.documents import MANAGEABLE, Entries, Read, Strategy, problem
 from stratctl.resolve.strategies import CohortPlan, Declared
 
 SHOWN_MAX = 100
-AMOUNT_MAX_MINOR = 10**17 - 1
-"""15 digits before the point, as one amount may have."""
+_DIGITS_MAX = 17
+AMOUNT_MAX_MINOR = 10**_DIGITS_MAX - 1
+"""15 digits before the point where two follow it, as one amount may have."""
 
 SOURCES = {
     "source": "INTEGER",
@@ -154,9 +156,9 @@ class _Book:
             said = detail if entries.has_lines else f"{detail}, {entries.where(line)}"
             found.append(problem(code, said, entries.span(line), hint))
         if len(rows) > SHOWN_MAX:
-            (count,) = self.workspace.one(f"SELECT count(*) FROM ({sql})")
+            (total,) = self.workspace.one(f"SELECT count(*) FROM ({sql})")
             last = found[-1]
-            more = f"{last.detail}; {count - SHOWN_MAX:,} more rows are like these"
+            more = f"{last.detail}; and {count(total - SHOWN_MAX, 'more row')} like it"
             found[-1] = problem(code, more, last.span, hint)
         return found
 
@@ -183,17 +185,21 @@ def _union(workspace: Workspace, name: str, schema: Schema, parts: Sequence[str]
 # --- checks ----------------------------------------------------------------------------------
 
 
+_DECIMALS = "length(rtrim(split_part(r.{}, '.', 2), '0'))"
+"""Decimals of an amount's text; trailing zeros are none."""
+
+
 def _scales(book: _Book) -> list[Diagnostic]:
-    """Amounts with more decimals than the currency has; trailing zeros are none."""
+    """Amounts with more decimals than the currency has."""
     columns = (
         (book.members, "contributed"),
         (book.members, "withdrawn"),
         (book.amounts, "amount"),
     )
     sql = " UNION ALL ".join(
-        f"SELECT r.source, r.line, '{column} ' || r.{column} || ' has more than ' "
-        f"|| c.digits || ' decimals' AS detail FROM {table} r {_with_cohort(book)} "
-        f"WHERE length(rtrim(split_part(r.{column}, '.', 2), '0')) > c.digits"
+        f"SELECT r.source, r.line, '{column} ' || r.{column} || ' has more decimals (' "
+        f"|| {_DECIMALS.format(column)} || ') than its currency (' || c.digits || ')' AS detail "
+        f"FROM {table} r {_with_cohort(book)} WHERE {_DECIMALS.format(column)} > c.digits"
         for table, column in columns
     )
     return book.findings("E_AMOUNT_SCALE", sql, "round it yourself: nothing is rounded here")
@@ -277,11 +283,13 @@ def _not_positive(book: _Book, totals: Table) -> list[Diagnostic]:
 
 def _too_large(book: _Book, totals: Table) -> list[Diagnostic]:
     sql = f"""
-        SELECT t.source, t.line, 'the total of ' || t.participant_code
-            || ' has more than 15 digits before the point' AS detail
-        FROM {totals} t
+        SELECT t.source, t.line, 'the total of ' || t.participant_code || ' has '
+            || length(CAST(greatest(t.contributed_minor, t.withdrawn_minor) // c.unit AS VARCHAR))
+            || ' digits before the point; at most ' || ({_DIGITS_MAX} - c.digits)
+            || ' are accepted' AS detail
+        FROM {totals} t JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
         WHERE greatest(t.contributed_minor, t.withdrawn_minor) > {AMOUNT_MAX_MINOR}"""
-    return book.findings("E_AMOUNT_SIZE", sql, "check the amounts")
+    return book.findings("E_AMOUNT_SIZE", sql, "look for a point that is missing")
 
 
 # --- totals ----------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from stratctl.core.diagnostic import Span
 from stratctl.core.money import format_amount
 from stratctl.core.state import Verb
+from stratctl.core.words import count as count
 
 UNSAFE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 """Unicode categories that move the cursor, reorder what is read, or cannot be seen."""
@@ -69,11 +70,6 @@ def digits(amount_minor: int, currency: str) -> str:
     sign, magnitude = ("-" if amount_minor < 0 else ""), abs(amount_minor)
     whole, point, fraction = format_amount(magnitude, currency).partition(".")
     return f"{sign}{int(whole):,}{point}{fraction}"
-
-
-def count(number: int, word: str, plural: str = "") -> str:
-    """``1 call``, ``1,000 calls``."""
-    return f"{number:,} {word if number == 1 else plural or word + 's'}"
 
 
 def place(file: str | None, line: int | None) -> str:

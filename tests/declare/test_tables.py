@@ -17,7 +17,7 @@ from stratctl.core.diagnostic import Span
 from stratctl.core.money import NotExact, parse_amount, parse_units
 from stratctl.core.tables import Workspace
 from stratctl.load.files import Folder
-from stratctl.load.tables import MEMBERS, read_table
+from stratctl.load.tables import MEMBERS, column_of, read_table
 from tests.declare.world import Project, shared_workspace
 
 HERE = Span("strategies/founders.yaml", 5, 9)
@@ -217,7 +217,20 @@ def test_bad_cells_are_shown_up_to_a_hundred_with_the_number_of_the_rest(tmp_pat
     project.write("strategies/x.csv", f"participant_code,contributed\n{rows}")
     found = project.says()
     assert len(found) == 100
-    assert "50 more cells of this file are like these" in found[-1].detail
+    assert "; and 50 more cells like it in this file" in found[-1].detail
+
+
+@given(st.lists(st.text('a," =;é', max_size=4), min_size=1, max_size=5), st.booleans())
+def test_a_finding_stands_where_its_cell_begins(texts: list[str], always_quoted: bool) -> None:
+    """Whatever is quoted before it, the column of a cell is where its own text begins."""
+    line = io.StringIO()
+    how = csv.excel()
+    how.lineterminator = ""
+    how.quoting = csv.QUOTE_ALL if always_quoted else csv.QUOTE_MINIMAL
+    csv.writer(line, how).writerow(texts)
+    for cell, text in enumerate(texts):
+        rest = line.getvalue()[column_of(line.getvalue(), cell) - 1 :]
+        assert (next(csv.reader([rest], strict=True)) or [""]) == texts[cell:], text
 
 
 def test_bad_inline_rows_are_shown_up_to_a_hundred_with_the_number_of_the_rest(
@@ -228,7 +241,7 @@ def test_bad_inline_rows_are_shown_up_to_a_hundred_with_the_number_of_the_rest(
     head = "kind: Cohort\nversion: 1\nname: founders\nstrategy: blue-chip\nparticipants:\n"
     found = Project(tmp_path, {"strategies/founders.yaml": head + rows}).says()
     assert len(found) == 100
-    assert "50 more rows of this list are not looked at" in found[-1].detail
+    assert "50 more rows of this list not looked at" in found[-1].detail
 
 
 def test_a_hundred_thousand_rows_of_parquet_take_well_under_two_seconds(tmp_path: Path) -> None:

@@ -382,7 +382,7 @@ def test_an_audit_of_a_whole_journal_holds(tmp_path: Path) -> None:
     assert report.holds
     assert (report.entries, report.intents, report.outcomes) == (60, 13, 10)
     assert report.head == read(data).head
-    assert report.repaired == "6 bytes at the end of the journal were not completed"
+    assert report.repaired == "6 bytes at the end of the journal, not completed"
 
 
 def test_an_audit_of_another_environments_journal_does_not_hold(tmp_path: Path) -> None:

@@ -41,6 +41,23 @@ def test_without_foreign_hands_the_same_figures_go_backwards() -> None:
     assert [d.code for d in raised.value.diagnostics] == ["E_DECLARED_BACKWARDS"]
 
 
+def test_of_many_that_go_backwards_the_rest_is_counted() -> None:
+    """A hundred are shown, in the order of their places; the last says how many there are."""
+    codes = [f"P{number:05d}" for number in range(101, 0, -1)]
+    holders = [Holder(code, HELD, contributed="1500") for code in codes]
+
+    with pytest.raises(InputError) as raised:
+        World(declared=[Declared(code) for code in codes], holders=holders).plan()
+
+    found = raised.value.diagnostics
+    assert len(found) == 100
+    assert [d.span for d in found] == sorted(d.span for d in found if d.span)
+    told = [
+        number for number, d in enumerate(found) if d.detail.endswith("; and 1 more row like it")
+    ]
+    assert told == [99]
+
+
 def test_where_funding_is_not_managed_foreign_operations_are_expected() -> None:
     """A platform that funds from its app still gets its flags and allocations."""
     touched = Holder("P00001", HELD, contributed="1500", foreign=True)
