@@ -8,32 +8,39 @@ silently widens, rounds or turns to DOUBLE what nobody looked at.
 
 from __future__ import annotations
 
+import itertools
 import threading
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Schema = Mapping[str, str]
 """Column name -> DuckDB type, in column order."""
 
 
 class Workspace:
-    """An in-memory DuckDB with names for the tables made in it.
+    """An in-memory database of DuckDB's with names for the tables made in it.
 
     One statement runs at a time: stages are called from one thread, apply's workers from several.
     """
 
     def __init__(self, *, threads: int | None = None) -> None:
-        import duckdb
-
-        self._connection = duckdb.connect(":memory:")
-        self._connection.execute("SET preserve_insertion_order = true")
+        engine = _engine(threads)
+        database = f"workspace_{next(_numbers)}"
+        self._connection = engine.cursor()
         self._connection.execute("SET enable_progress_bar = false")
-        if threads is not None:
-            self._connection.execute(f"SET threads = {threads:d}")
+        self._connection.execute(f"ATTACH ':memory:' AS {database}")
+        self._connection.execute(f"USE {database}")
         self._made = 0
         self._lock = threading.RLock()
+        leaving = weakref.finalize(self, _leave, engine, self._connection, database)
+        leaving.atexit = False  # the process is about to give everything back at once
 
     def table(self, name: str, schema: Schema, columns: Sequence[Sequence[Any]] = ()) -> Table:
         """Materialise Python columns (one sequence per schema column, in order) as a Table."""
@@ -56,7 +63,8 @@ class Workspace:
             self._made += 1
             table = Table(self, f"{name}_{self._made}", dict(schema))
             self._connection.execute(f"CREATE TABLE {table.name} AS {sql}", list(parameters))
-            made = {row[0]: row[1] for row in self.rows(f"DESCRIBE SELECT * FROM {table.name}")}
+            stored = self._connection.table(table.name)
+            made = dict(zip(stored.columns, map(str, stored.types), strict=True))
         assert made == table.schema, f"{name}: {made} is not {table.schema}"
         return table
 
@@ -112,6 +120,28 @@ class Table:
         return self.workspace.rows(
             f"SELECT {columns} FROM {self.name} GROUP BY {columns} HAVING count(*) > 1 ORDER BY ALL"
         )
+
+
+@cache
+def _engine(threads: int | None) -> DuckDBPyConnection:
+    """The engine of this process, with so many threads: starting one takes longer than a plan of
+    few people, so every workspace is a database in it."""
+    import duckdb
+
+    engine = duckdb.connect(":memory:")
+    engine.execute("SET preserve_insertion_order = true")
+    if threads is not None:
+        engine.execute(f"SET threads = {threads:d}")
+    return engine
+
+
+_numbers = itertools.count(1)
+
+
+def _leave(engine: DuckDBPyConnection, connection: DuckDBPyConnection, database: str) -> None:
+    """Give back what a workspace held."""
+    connection.close()
+    engine.cursor().execute(f"DETACH {database}")
 
 
 def literal(text: str) -> str:

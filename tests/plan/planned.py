@@ -56,16 +56,26 @@ class Refused(Exception):
 
 
 class Bench:
-    """A workspace that is replaced now and then, because tables pile up in it."""
+    """Plans each world once, in a workspace that is replaced now and then, because tables pile up
+    in it."""
 
     def __init__(self, *, threads: int = 1, optimizer: bool = False) -> None:
         self.threads = threads
         self.optimizer = optimizer
         self.plans = 0
         self.workspace = self._fresh()
+        self._asked = lru_cache(maxsize=PLANS_KEPT)(self._answer)
 
     def answer(self, world: World) -> Planned | Refused:
-        """Plan a world, or say why there is no plan."""
+        """The plan, or why there is none, as a value."""
+        return self._asked(_Asked(world))
+
+    def forget(self) -> None:
+        """Plan everything anew: the planner is another one from here on."""
+        self._asked.cache_clear()
+
+    def _answer(self, asked: _Asked) -> Planned | Refused:
+        world = asked.world
         try:
             plan = world.plan(self.space())
         except InputError as error:
@@ -92,9 +102,6 @@ class Bench:
         return workspace
 
 
-_bench = Bench()
-
-
 def plan_of(world: World) -> Planned:
     """The plan of a world. Raises Refused."""
     found = answer_of(world)
@@ -105,7 +112,12 @@ def plan_of(world: World) -> Planned:
 
 def answer_of(world: World) -> Planned | Refused:
     """The plan, or why there is none, as a value; asked once for all laws."""
-    return _answer(_Asked(world))
+    return _bench.answer(world)
+
+
+def forget() -> None:
+    """Plan everything anew: the planner is another one from here on."""
+    _bench.forget()
 
 
 class _Asked:
@@ -122,15 +134,7 @@ class _Asked:
         return isinstance(other, _Asked) and self.digest == other.digest
 
 
-def forget() -> None:
-    """Plan everything anew: the planner is another one from here on."""
-    _answer.cache_clear()
-
-
-@lru_cache(maxsize=PLANS_KEPT)
-def _answer(asked: _Asked) -> Planned | Refused:
-    return _bench.answer(asked.world)
-
+_bench = Bench()
 
 _SEED = 2026 if settings().derandomize else SystemRandom().randrange(2**32)
 
