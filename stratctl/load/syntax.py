@@ -42,11 +42,10 @@ def explained(error: Any, file: str, lines: Sequence[str]) -> Diagnostic:
     """The finding about an error of the parser (``yaml.MarkedYAMLError``)."""
     begun, noticed = error.context_mark, error.problem_mark
     said = ", ".join(part for part in (error.context, error.problem) if part)
-    never_ended = any(part in (error.context or "") for part in _NEVER_ENDED)
-    mark = begun if never_ended and begun else noticed or begun
+    mark = begun if begun and _never_ended(error, lines) else noticed or begun
     if mark is None:
         return problem("E_YAML_SYNTAX", said, Span(file, 1, 1), "check blanks and brackets")
-    if begun and noticed and begun.line != noticed.line and "flow" in error.context:
+    if begun and begun.line != mark.line and "flow" in error.context:
         said += f"; it begins in line {begun.line + 1}, column {begun.column + 1}"
     first = min(mark.line, begun.line) if begun else mark.line
     looked_at = lines[max(first - 1, 0) : mark.line + 1]
@@ -55,6 +54,13 @@ def explained(error: Any, file: str, lines: Sequence[str]) -> Diagnostic:
     else:  # what is missing after a last line without an end is missing there
         span = Span(file, len(lines), len(lines[-1]) + 1)
     return problem("E_YAML_SYNTAX", said, span, _way_out(said, looked_at))
+
+
+def _never_ended(error: Any, lines: Sequence[str]) -> bool:
+    """Whether the mistake is where something began rather than where it was noticed."""
+    noticed, context = error.problem_mark, error.context or ""
+    file_ends = noticed is not None and not "".join(lines[noticed.line :])[noticed.column :].strip()
+    return any(part in context for part in _NEVER_ENDED) or ("flow" in context and file_ends)
 
 
 def _way_out(said: str, lines: Sequence[str]) -> str:

@@ -26,7 +26,8 @@ PRINTABLE = st.one_of(
 
 # fmt: off
 DOUBTFUL = [
-    "010", "0o17", "0x1F", "0b11", "1_000", "1e3", "1E5", ".5", "1.", "+1", "-1", ".inf",
+    "010", "0o17", "0x1F", "0b11", "0O17", "0X1F", "0B11", "1_000", "1e3", "1E5", ".5", "1.",
+    "+1", "-1", ".inf",
     "-.INF", ".nan", "12:30", "12:30:00", "1:20.5", "2026-01-02", "2026-1-2", "~", "null",
     "Null", "NULL", "yes", "No", "ON", "off", "y", "N", "True", "FALSE", "=", "<<", "000123",
     "123456789E5", "00", "-0",
@@ -161,6 +162,7 @@ def test_characters_that_nobody_can_see_are_refused() -> None:
     ("text", "place", "hint"),
     [
         ('a: "b\nc: d\n', "1:4", "close the quote"),
+        ("a: 1\nb: {c: [d\n\n", "2:8", "close the bracket"),
         ("a: 1\nb\nc: 2\n", "2:1", "a colon and a blank after the key"),
         ("a: 1\nb:\xa01\nc: 2\n", "2:1", "U+00A0 only looks like a blank"),
         ("a: {b: 1 # }\nc: 2\n", "2:1", "a # after a blank begins a comment"),
