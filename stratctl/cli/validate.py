@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 
     from stratctl.core.diagnostic import Diagnostic
 
+FORMATS = ("text", "json", "github", "sarif", "junit")
+"""How findings are shown."""
+
 
 @click.command(cls=Command)
 @click.argument("paths", nargs=-1, type=click.Path(), metavar="[PATH]...")
-@format_option("text", "json", "github", "sarif", "junit")
+@format_option(*FORMATS)
 @click.pass_obj
 def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
     """Check everything that needs no network.
@@ -52,6 +55,21 @@ def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
         good, code = diagnostics.no_problems(configuration), Exit.DONE
     except InputError as error:
         found, code = error.diagnostics, Exit.ERROR
+    report(state, root, found, good, code, paths)
+    return code
+
+
+def report(
+    state: State,
+    root: Path,
+    found: Sequence[Diagnostic],
+    good: str,
+    code: Exit,
+    paths: tuple[str, ...],
+) -> None:
+    """Show the findings under the paths in the chosen format; ``good`` is said when all is well."""
+    from stratctl.view import diagnostics
+
     shown = [one for one in found if _under(one, root, paths)]
     said = good if good and not shown else f"{diagnostics.tally(shown)}\n"
     if state.format == "text":
@@ -63,7 +81,6 @@ def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
         state.console.note(said)
     if len(shown) < len(found):
         state.console.note(f"{len(found) - len(shown):,} more in other files.\n")
-    return code
 
 
 def _for_machines(name: str, found: Sequence[Diagnostic], code: int, root: Path) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from stratctl.core.diagnostic import Span
+from stratctl.core.money import PRICE_DIGITS, WEIGHT_ONE_E18, minor_digits
 from stratctl.core.plan import Acknowledgement
-from stratctl.core.state import Desired, Drift
+from stratctl.core.state import Desired, Drift, Vector
 
 GUARD_RULES = (
     "liquidations",
@@ -83,6 +85,23 @@ class Policy:
     def leg_minimum_e8(self, asset: str) -> int:
         """Smallest leg worth sending, in 10⁻⁸ of the Strategy's currency."""
         return dict(self.minimum_leg_e8).get(asset, self.minimum_leg_default_e8)
+
+    def flow_least_minor(self, vector: Vector, currency: str) -> int:
+        """The smallest flow whose every leg reaches its minimum, in minor units."""
+        least_e8 = max(
+            Fraction(self.leg_minimum_e8(asset) * WEIGHT_ONE_E18, weight_e18)
+            for asset, weight_e18 in vector.weights_e18
+        )
+        return ceil(least_e8 / _minor_e8(currency))
+
+    def account_least_minor(self, currency: str) -> int:
+        """The smallest amount that may be enrolled, in minor units."""
+        return ceil(Fraction(self.minimum_account_e8, _minor_e8(currency)))
+
+
+def _minor_e8(currency: str) -> int:
+    """One minor unit in 10⁻⁸ of the currency."""
+    return int(10 ** (PRICE_DIGITS - minor_digits(currency)))
 
 
 @dataclass(frozen=True)

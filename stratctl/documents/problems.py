@@ -88,6 +88,14 @@ SUMMARIES = {
     "E_MANAGES": "what the cohort manages does not fit together",
     "W_CURRENCY": "the provider may not know this currency",
     "E_ENV_MISMATCH": "realm and endpoint do not belong together",
+    # probably not meant
+    "W_CONFUSABLE": "two participant codes look alike",
+    "W_LEG_MINIMUM": "the contribution is too small to enroll with",
+    "W_BAND_WIDER": "an asset can be lost inside the drift bands",
+    "W_NEEDLESS_DIGITS": "the weight has needless zeros",
+    "W_UNUSED_FILE": "nothing names this table",
+    "W_UNTRACKED": "others may not have this file",
+    "W_NO_MEMBERS": "the platform knows nobody of the cohort",
 }
 """Code -> summary. The words never change with the particulars, which are in the detail."""
 

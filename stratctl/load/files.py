@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -32,6 +32,28 @@ def find_root(start: Path) -> Path:
         f"there is no {PROJECT_FILE} in {resolved} or above it",
         hint="stratctl init makes one",
     )
+
+
+def listing(root: Path, names: Iterable[str]) -> frozenset[str]:
+    """Every file under ``strategies/`` and beside the named ones, as the folders spell them.
+
+    What begins with a dot is left out, and links to folders are not entered.
+    """
+    folders = {str(PurePosixPath(name).parent) for name in names}
+    for folder, below, _ in os.walk(root / STRATEGIES):
+        below[:] = [name for name in below if not name.startswith(".")]
+        folders.add(Path(folder).relative_to(root).as_posix())
+    return frozenset(
+        str(PurePosixPath(folder) / entry.name)
+        for folder in folders
+        for entry in _entries(root / folder)
+        if not entry.name.startswith(".") and entry.is_file()
+    )
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as found:
+        return list(found)
 
 
 class Refused(Exception):

@@ -19,12 +19,14 @@ from stratctl.core.errors import PlanFileError
 from stratctl.core.tables import Workspace
 from stratctl.pipeline.applying import Conversation, apply_plan
 from stratctl.pipeline.configuring import configure, narrowed, resolve_every_environment
+from stratctl.pipeline.linting import lint_project
 from stratctl.pipeline.planning import PlanInput, make
 from stratctl.pipeline.provenance import provenance_of
 from stratctl.pipeline.session import Session
 from stratctl.pipeline.statusing import status_of
 
 if TYPE_CHECKING:
+    from stratctl.core.diagnostic import Diagnostic
     from stratctl.core.plan import Acknowledgement, Plan
     from stratctl.core.report import Applied, AuditReport, Progress, Status, Watcher
     from stratctl.core.settings import Configuration
@@ -34,6 +36,7 @@ __all__ = [
     "audit_log",
     "audit_verify",
     "halt",
+    "lint",
     "plan",
     "read_plan",
     "resume",
@@ -52,6 +55,32 @@ def validate(root: Path, *, environment: str | None) -> Configuration:
     if environment is None:
         return resolve_every_environment(root)
     return configure(root, environment, Workspace())
+
+
+def lint(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    snapshot: Path | None = None,
+    live: bool = False,
+    progress: Progress,
+) -> tuple[Diagnostic, ...]:
+    """What is allowed and probably not meant, for every environment or for one.
+
+    Without ``snapshot`` and ``live`` it needs no network. Raises what ``validate`` raises; nobody
+    is warned about what is wrong anyway.
+    """
+    if not (snapshot or live):
+        return lint_project(root, environment, Workspace())
+    with Session(root, environment, environ) as session:
+        configuration = session.configuration
+        if snapshot:
+            found = session.read_snapshot(snapshot)
+        else:
+            booked = session.read_journal().booked(session.workspace)
+            found = session.read_live(configuration, booked, progress)
+        return lint_project(root, configuration.environment.name, session.workspace, found)
 
 
 def plan(

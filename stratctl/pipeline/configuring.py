@@ -17,6 +17,7 @@ from stratctl.resolve import resolve, resolve_environment
 if TYPE_CHECKING:
     from stratctl.core.plan import Acknowledgement
     from stratctl.core.settings import Configuration, Environment
+    from stratctl.documents import Documents
 
 
 def configure(
@@ -47,22 +48,30 @@ def resolve_every_environment(root: Path) -> Configuration:
     """
     workspace = Workspace()
     documents = read_project(root, None, workspace, every_environment=True)
-    resolved: dict[str, Configuration] = {}
-    found: list[Diagnostic] = []
-    wrong = False
-    for name in documents.environments:
-        try:
-            resolved[name] = resolve(documents, name, workspace)
-        except InputError as error:
-            wrong = True
-            found.extend(error.diagnostics)
-        else:
-            found.extend(resolved[name].desired.warnings)
-    if wrong:
-        raise InputError(in_reading_order(found))
+    resolved = resolve_each(documents, documents.environments, workspace)
+    found = [warning for one in resolved.values() for warning in one.desired.warnings]
     chosen = resolved[documents.environment]
     desired = replace(chosen.desired, warnings=in_reading_order(found))
     return replace(chosen, desired=desired, checked=documents.environments)
+
+
+def resolve_each(
+    documents: Documents, environments: Sequence[str], workspace: Workspace
+) -> dict[str, Configuration]:
+    """Environment -> what it comes to. Raises InputError with the problems of all of them, and
+    then also their warnings."""
+    resolved: dict[str, Configuration] = {}
+    found: list[Diagnostic] = []
+    for name in environments:
+        try:
+            resolved[name] = resolve(documents, name, workspace)
+        except InputError as error:
+            found.extend(error.diagnostics)
+        else:
+            found.extend(resolved[name].desired.warnings)
+    if len(resolved) < len(environments):
+        raise InputError(in_reading_order(found))
+    return resolved
 
 
 def narrowed(

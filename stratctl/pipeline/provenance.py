@@ -49,6 +49,13 @@ def provenance_of(root: Path, environment: Environment) -> Provenance:
     return Provenance(root, commit.strip(), dirty=dirty, generation=environment.generation)
 
 
+def tracked_files(root: Path) -> frozenset[str] | None:
+    """Every file below the root that Git tracks, added ones too; None for a root outside Git."""
+    listed = _git(root, "ls-files", "-z", "--recurse-submodules")
+    names = frozenset(listed.split("\0")) if listed else frozenset()
+    return names if "stratctl.yaml" in names else None
+
+
 def refuse_old_configuration(
     provenance: Provenance, environment: Environment, booked: Booked
 ) -> None:

@@ -9,8 +9,6 @@ shows anything.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil
 from typing import TYPE_CHECKING
 
 from stratctl.core.diagnostic import Diagnostic, Severity
@@ -169,12 +167,8 @@ def _target_row(
     strategy: DesiredStrategy, target: Target, policy: Policy
 ) -> tuple[str, str, int, int, int, int, str, str, int]:
     minor_e8 = 10 ** (PRICE_DIGITS - minor_digits(strategy.quoted_currency))
-    least_e8 = max(
-        Fraction(policy.leg_minimum_e8(asset) * WEIGHT_ONE_E18, weight)
-        for asset, weight in target.vector.weights_e18
-    )
-    flow_least_minor = ceil(least_e8 / minor_e8)
-    account_least_minor = ceil(Fraction(policy.minimum_account_e8, minor_e8))
+    flow_least_minor = policy.flow_least_minor(target.vector, strategy.quoted_currency)
+    account_least_minor = policy.account_least_minor(strategy.quoted_currency)
     return (
         target.vector.text,
         target.rebalance_vector.text,

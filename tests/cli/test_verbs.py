@@ -195,6 +195,13 @@ def test_a_snapshot_plans_without_credentials(
     live = json.loads(world("plan --json").out)
     assert "error" not in live, live
     assert world("snapshot --out live.snapshot").code == Exit.DONE
+    world.edit("strategies/founders.yaml", "P00001", "P0X001")
+    world.edit("strategies/founders.yaml", "P00002", "P0X002")
+    assert "founders names 2, and PLAT01 has none of them" in world("lint --live").out
+    strange = world("lint --snapshot live.snapshot --strict")
+    assert (strange.code, strange.out.count("W_NO_MEMBERS")) == (Exit.ERROR, 1)
+    world.edit("strategies/founders.yaml", "P0X001", "P00001")
+    world.edit("strategies/founders.yaml", "P0X002", "P00002")
     for name in list(os.environ):
         if name.startswith("STRATCTL_"):
             monkeypatch.delenv(name)

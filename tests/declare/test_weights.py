@@ -151,17 +151,16 @@ def test_where_there_is_nothing_to_compute_nothing_is_rounded(
 
 @given(RATIOS, st.integers(1, ONE))
 def test_a_cap_holds_and_keeps_ratios(ratios: dict[str, int], cap_units: int) -> None:
-    """All of it is given out, none is above the cap, and the others keep their proportions up to
-    one unit of the eighth decimal."""
+    """All is given out, none is above the cap, and the others keep proportions up to a unit."""
     cap_units = max(cap_units, -(-ONE // len(ratios)))
     made = {asset: weight // UNIT_E18 for asset, weight in capped(ratios, cap_units).items()}
     assert sum(made.values()) == ONE
     assert max(made.values()) <= cap_units
-    free = [asset for asset in ratios if made[asset] < cap_units]
-    left = ONE - sum(made[asset] for asset in ratios if asset not in free)
-    whole = sum(ratios[asset] for asset in free)
-    for asset in free:
-        assert abs(made[asset] - Fraction(left * ratios[asset], whole)) < 2
+    whole = sum(ratios.values())
+    exact = water_filled(
+        {a: Fraction(r, whole) for a, r in ratios.items()}, Fraction(cap_units, ONE)
+    )
+    assert all(abs(made[asset] - exact[asset] * ONE) < 1 for asset in ratios)
     for (one, less), (other, more) in itertools.combinations(ratios.items(), 2):
         assert (less <= more) or made[one] + 1 >= made[other]
         assert (more <= less) or made[other] + 1 >= made[one]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stratctl.core.errors import InputError
 from stratctl.core.settings import Configuration
 from stratctl.core.tables import Workspace
 from stratctl.load import read_project
+from stratctl.pipeline.linting import lint_project
 from stratctl.resolve import resolve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +63,13 @@ class Project:
     def run(self, source: str) -> None:
         """A few lines that make what text cannot show."""
         (self.root / "strategies/cohorts").mkdir(parents=True, exist_ok=True)
-        names = {"write": self.write, "parquet": self.parquet, "root": self.root, "os": os}
+        names = {
+            "write": self.write,
+            "parquet": self.parquet,
+            "git": self.git,
+            "root": self.root,
+            "os": os,
+        }
         exec(source, names)  # the examples of docs/diagnostics.md, which this repository wrote
 
     def declare(self, environment: str | None = None) -> Configuration:
@@ -74,6 +82,17 @@ class Project:
             return self.declare(environment).desired.warnings
         except InputError as error:
             return error.diagnostics
+
+    def lints(self) -> tuple[Diagnostic, ...]:
+        """Every finding of lint, of everything in every environment."""
+        try:
+            return lint_project(self.root, None, shared_workspace())
+        except InputError as error:
+            return error.diagnostics
+
+    def git(self, *words: str) -> None:
+        """Run Git in the project."""
+        subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True)
 
     def codes(self, environment: str | None = None) -> list[str]:
         """The codes of every finding, in reading order."""
