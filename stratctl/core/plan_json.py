@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from stratctl.core.described import described
 from stratctl.core.diagnostic import Diagnostic, Severity, Span
 from stratctl.core.errors import PlanFileError
 from stratctl.core.money import (
@@ -32,6 +33,7 @@ from stratctl.core.plan import (
     Impact,
     Plan,
 )
+from stratctl.core.plan_words import PLAN_WORDS
 from stratctl.core.slots import REALMS, SLOT_MAX
 from stratctl.core.state import Provenance, Vector, Verb, WeightSource
 from stratctl.core.tables import Table
@@ -405,7 +407,7 @@ def schema() -> Json:
         "blocked": _many(_blocked_schema()),
         "satisfied": _many(_satisfied_schema()),
     }
-    return {
+    made: Json = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:stratctl:plan:1",
         "title": "Plan",
@@ -438,6 +440,7 @@ def schema() -> Json:
             },
         },
     }
+    return described(made, PLAN_WORDS)
 
 
 _TEXT: Json = {"type": "string"}
@@ -447,6 +450,7 @@ _MAYBE_COUNT: Json = {"type": ["integer", "null"], "minimum": 0}
 _FLAG: Json = {"type": "boolean"}
 _MAYBE_FLAG: Json = {"type": ["boolean", "null"]}
 _AMOUNT: Json = {"$ref": "#/$defs/amount"}
+_MINOR: Json = {"type": "string", "maxLength": 40, "pattern": "^(0|[1-9][0-9]*)$"}
 _MAYBE_AMOUNT: Json = {"anyOf": [_AMOUNT, {"type": "null"}]}
 _SPAN: Json = {"$ref": "#/$defs/span"}
 _MAYBE_SPAN: Json = {"anyOf": [_SPAN, {"type": "null"}]}
@@ -648,8 +652,8 @@ def _forfeit_schema() -> Json:
         {
             "strategy": _STRATEGY,
             "participant_code": _TEXT,
-            "forfeited_in_minor": _AMOUNT,
-            "forfeited_out_minor": _AMOUNT,
+            "forfeited_in_minor": _MINOR,
+            "forfeited_out_minor": _MINOR,
         }
     )
 

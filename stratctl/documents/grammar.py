@@ -102,7 +102,11 @@ def _unique(items: tuple[Item, ...]) -> tuple[Item, ...]:
 def _number_or_text(
     name: str, pattern: str, said: str, examples: Sequence[str], **bounds: int
 ) -> dict[str, Any]:
-    """Plain or quoted; the pattern speaks of the text in either case, the bounds of a number."""
+    """Plain or quoted; the pattern speaks of the text in either case, the bounds of a number.
+
+    A bound is the first number beyond the grammar, because that is what the largest one within it
+    becomes in binary floating point, where editors keep it.
+    """
     return {
         "description": said,
         "type": ["string", "number"],
@@ -134,14 +138,14 @@ AMOUNT_SCHEMA = _number_or_text(
     AMOUNT,
     "Money: digits with at most one point, plain or quoted.",
     ["250.00", "15000"],
-    exclusiveMaximum=10**15,
+    maximum=10**15,
 )
 RATIO_SCHEMA = _number_or_text(
     "ratio",
     RATIO,
     "A fraction of 1: digits with at most one point, plain or quoted.",
     ["0.05", "0.25"],
-    exclusiveMaximum=10**6,
+    maximum=10**6,
 )
 WEIGHT_SCHEMA = _number_or_text(
     "weight",

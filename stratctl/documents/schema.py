@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 def schemas() -> dict[str, Json]:
     """File name in ``schemas/`` -> schema: one per kind of document, and one for any of them."""
-    made = {name.lower(): _of_kind(name) for name in KINDS}
+    made = {name.lower(): {"$schema": DIALECT, **_of_kind(name)} for name in KINDS}
     return {
         f"{name}.schema.json": schema
         for name, schema in {**made, "document": _of_any_declaration()}.items()
@@ -31,7 +31,7 @@ def identity(name: str) -> str:
 def _of_kind(name: str) -> Json:
     """The head first and the definitions last, because people read these files too."""
     made = KINDS[name].model_json_schema(schema_generator=_Generator)
-    head = {"$schema": DIALECT, "$id": identity(name.lower()), "title": name}
+    head = {"$id": identity(name.lower()), "title": name}
     last = {"$defs": made.pop("$defs")} if "$defs" in made else {}
     return {**head, "description": made.pop("description"), **made, **last}
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from stratctl.core.described import described
 from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import (
     Abandoned,
@@ -31,6 +32,7 @@ from stratctl.core.event import (
     Problem,
     Satisfied,
 )
+from stratctl.journal.words import JOURNAL_WORDS
 
 VERSION = 1
 _CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True)
@@ -191,11 +193,15 @@ def schema() -> dict[str, Any]:
         "title": "Journal",
         "description": "One line of the journal: an event, made durable before anything follows "
         "from it. h is the sha256 of the line without h, prev is h of the line before.",
-        "oneOf": [
-            _object(_ENVELOPE | {"type": {"const": name}} | _SHAPES[kind].schema["properties"])
-            for name, kind in TYPES.items()
-        ],
+        "oneOf": [_schema_of(name, kind) for name, kind in TYPES.items()],
     }
+
+
+def _schema_of(name: str, kind: type) -> dict[str, Any]:
+    """What a line of one type holds, in the words of that type."""
+    said = _ENVELOPE | {"type": {"const": name}} | _SHAPES[kind].schema["properties"]
+    words = {"title": kind.__name__, "description": (kind.__doc__ or "").partition("\n")[0]}
+    return words | described(_object(said), JOURNAL_WORDS, name)
 
 
 def _tampered(seq: int, why: str) -> JournalTampered:
