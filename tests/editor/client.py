@@ -14,7 +14,7 @@ from typing import Any
 Json = dict[str, Any]
 
 CURSOR = "‸"
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 """A server that takes longer than this for everything together is killed, which ends the test."""
 
 
@@ -66,22 +66,29 @@ class Editor:
 
     def offers(self, path: Path, text: str) -> list[str]:
         """What is offered where the cursor stands in a text."""
-        return [str(item["label"]) for item in self._at("completion", path, text)["items"]]
+        (answer,) = self._at("completion", path, text)
+        return [str(item["label"]) for item in answer["items"]]
 
-    def explains(self, path: Path, text: str) -> str:
-        """What pops up over the word where the cursor stands in a text."""
-        return str(self._at("hover", path, text)["contents"]["value"])
+    def explains(self, path: Path, text: str) -> list[str]:
+        """What pops up over each word in which a cursor stands."""
+        return [str(answer["contents"]["value"]) for answer in self._at("hover", path, text)]
 
-    def _at(self, question: str, path: Path, text: str) -> Json:
-        before, _, after = text.partition(CURSOR)
-        line, character = before.count("\n"), len(before) - before.rfind("\n") - 1
-        with self._opened({path: before + after}):
-            answer: Json = self._ask(
-                f"textDocument/{question}",
-                textDocument={"uri": path.as_uri()},
-                position={"line": line, "character": character},
-            )
-        return answer
+    def _at(self, question: str, path: Path, text: str) -> list[Json]:
+        """The answer for each cursor in a text."""
+        pieces = text.split(CURSOR)
+        before = ["".join(pieces[: count + 1]) for count in range(len(pieces) - 1)]
+        with self._opened({path: "".join(pieces)}):
+            return [
+                self._ask(
+                    f"textDocument/{question}",
+                    textDocument={"uri": path.as_uri()},
+                    position={
+                        "line": part.count("\n"),
+                        "character": len(part) - part.rfind("\n") - 1,
+                    },
+                )
+                for part in before
+            ]
 
     @contextmanager
     def _opened(self, texts: Mapping[Path, str]) -> Iterator[dict[Path, list[str]]]:

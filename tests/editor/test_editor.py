@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -75,6 +76,21 @@ def holds(opened: Opened, texts: Mapping[Path, str]) -> None:
 def test_the_examples_are_right(opened: Opened) -> None:
     """The schema that each names in its first line is found, and has no complaint."""
     holds(opened, {path: path.read_text("utf-8") for path in EXAMPLES})
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_is_completed_and_each_key_of_it_explained(opened: Opened, path: Path) -> None:
+    """A new line at the end offers the keys that are not said yet; over the others stands why."""
+    text = path.read_text("utf-8")
+    (kind,) = re.findall(r"^kind: (\w+)$", text, re.MULTILINE)
+    fields = KINDS[kind].model_fields
+    written = re.findall(r"^(\w+):", text, re.MULTILINE)
+    offered = set(opened.editor.offers(path, text + CURSOR))
+    assert offered & fields.keys() == fields.keys() - set(written)
+    hovered = re.sub(r"^(\w)(?=\w*:)", rf"\1{CURSOR}", text, flags=re.MULTILINE)
+    for key, explained in zip(written, opened.editor.explains(path, hovered), strict=True):
+        assert fields[key].description
+        assert str(fields[key].description) in explained
 
 
 @pytest.mark.parametrize("first_line", [True, False], ids=["by its first line", "by the settings"])
@@ -192,15 +208,16 @@ def test_a_key_is_explained(opened: Opened, kind: str, name: str, text: str, pat
     """Over a key stands the sentence that its model says about it."""
     said = KINDS[kind].model_fields[path].description
     assert said
-    assert said in opened.editor.explains(opened.project / name, text)
+    (explained,) = opened.editor.explains(opened.project / name, text)
+    assert said in explained
 
 
 def test_values_inside_are_explained_too(opened: Opened) -> None:
     """Deeper keys and entries of mappings have their sentence as well."""
     path = opened.project / "strategies" / "new.yaml"
-    inside = opened.editor.explains(
-        path, f"{STRATEGY}mirror: b\nrebalance: {{on: drift, ep{CURSOR}och: 1}}\n"
+    text = (
+        f"{STRATEGY}allocations: {{B{CURSOR}TC: 1}}\nrebalance: {{on: drift, ep{CURSOR}och: 1}}\n"
     )
-    assert "one more rebalance" in inside
-    entry = opened.editor.explains(path, f"{STRATEGY}allocations: {{B{CURSOR}TC: 1}}\n")
+    entry, inside = opened.editor.explains(path, text)
     assert "A weight between 0 and 1" in entry
+    assert "one more rebalance" in inside
