@@ -14,6 +14,7 @@ from stratctl.core.state import (
     DESIRED_ROWS,
     HOLDINGS_ROWS,
     LIVE_ROWS,
+    BoundEntry,
     Desired,
     DesiredStrategy,
     Drift,
@@ -21,13 +22,15 @@ from stratctl.core.state import (
     Live,
     LiveOperation,
     LiveStrategy,
+    NamedEntry,
     Price,
     Target,
     Vector,
 )
 from stratctl.core.tables import Workspace
-from stratctl.diff import diff
+from stratctl.diff import diff, refuse_changed_entries
 from stratctl.plan import Origin, make_plan
+from stratctl.resolve.entries import ENTRY_AMOUNTS, named_entries
 
 STRATEGY_ID = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
 PRICES = {"BTC": "60000", "ETH": "3000", "SOL": "150", "XRP": "0.5"}
@@ -106,6 +109,33 @@ class Holder:
     strategy: str = "blue"
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One named entry; amounts as text. The totals of ``Declared`` hold its money already."""
+
+    key: str
+    amounts: dict[str, str]
+    kind: str = "funding"
+    strategy: str = "blue"
+    called: str = ""
+    """What its Strategy was called when it was applied; empty: as now."""
+
+
+def contents(space: Workspace, entries: list[Entry]) -> tuple[NamedEntry, ...]:
+    """Entries with their digests, as they are resolved."""
+    rows = [
+        (entry.key, entry.kind, entry.strategy, code, parse_amount(text, "USD"))
+        for entry in entries
+        for code, text in entry.amounts.items()
+    ]
+    spans = {
+        entry.key: Span("strategies/cohort.yaml", 100 + place, 12)
+        for place, entry in enumerate(entries)
+    }
+    amounts = space.table("amounts", ENTRY_AMOUNTS, list(zip(*rows, strict=True)))
+    return named_entries(amounts, spans)
+
+
 def holdings_worth(prices: dict[str, str] = PRICES, **usd: str) -> dict[str, str]:
     """Quantities worth the given dollars: ``holdings_worth(BTC="500", ETH="300")``."""
     quantities = {}
@@ -136,6 +166,11 @@ class World:
     problems: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
+    entries: list[Entry] = field(default_factory=list)
+    applied: list[Entry] = field(default_factory=list)
+    """Entries that the journal has bound."""
+    undeclared: tuple[str, ...] = ()
+    """Names of Strategies that exist and are declared no more."""
 
     def strategy_id(self, name: str) -> str:
         index = sorted(s.name for s in self.strategies).index(name)
@@ -190,9 +225,15 @@ class World:
                 participants_per_call=self.per_call,
             ),
             desired=Desired(
-                strategies=tuple(sorted(self.strategies, key=lambda s: s.name)),
+                strategies=tuple(
+                    sorted(
+                        (s for s in self.strategies if s.name not in self.undeclared),
+                        key=lambda s: s.name,
+                    )
+                ),
                 rows=space.table("desired", DESIRED_ROWS, list(zip(*rows, strict=True))),
                 digest="0" * 64,
+                entries=contents(space, self.entries),
             ),
             acknowledgements=self.acknowledgements,
         )
@@ -252,11 +293,29 @@ class World:
             precisions=(),
         )
 
+    def bound(self, space: Workspace) -> tuple[BoundEntry, ...]:
+        """What the journal has bound, by one run."""
+        called = {entry.key: entry.called or entry.strategy for entry in self.applied}
+        return tuple(
+            BoundEntry(
+                content=entry.content,
+                strategy=called[entry.content.key],
+                strategy_id=self.strategy_id(entry.strategy),
+                currency="USD",
+                run="run-1",
+                commit="9d76a1b4c2e0" + "0" * 28,
+                at="2026-11-01T09:00:00Z",
+                committed=True,
+            )
+            for entry in contents(space, self.applied)
+        )
+
     def plan(self, space: Workspace | None = None) -> Plan:
         """Diff and plan this world."""
         space = space or Workspace(threads=1)
         configuration = self.configuration(space)
         live = self.live(space)
+        refuse_changed_entries(configuration.desired, live, self.bound(space))
         return make_plan(
             diff(configuration.desired, live),
             live,

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from stratctl.apply.words import StrategyWork, TraderRef
+from stratctl.apply.words import CallWork, StrategyWork, TraderRef
 from stratctl.core.event import Intent, IntentRow
 from stratctl.core.money import format_amount, format_weight
 from stratctl.core.plan import Call
@@ -24,11 +24,17 @@ PATHS = {
 
 
 def trading_intent(
-    work: StrategyWork, call: Call, rows: Sequence[IntentRow], *, strategy_id: str, head_slot: int
+    work: StrategyWork,
+    each: CallWork,
+    rows: Sequence[IntentRow],
+    *,
+    strategy_id: str,
+    head_slot: int,
 ) -> Intent:
-    """The intent that takes the slot after ``head_slot``."""
-    slot = head_slot + 1
+    """The intent that takes the slot after ``head_slot``, for some of a call's rows."""
+    call, slot = each.call, head_slot + 1
     ascending = tuple(sorted(rows, key=lambda row: row.participant_code))
+    codes = {row.participant_code for row in ascending}
     return _intent(
         work,
         call,
@@ -40,6 +46,7 @@ def trading_intent(
         body=_trading_body(call, ascending),
         rows=ascending,
         fence_head=head_slot,
+        entries=tuple(entry for entry, whose in each.entries if not whose.isdisjoint(codes)),
     )
 
 

@@ -168,7 +168,7 @@ class _StrategyRun:
             rows = groups.pop(0)
             intent = trading_intent(
                 self.work,
-                call,
+                each,
                 rows,
                 strategy_id=self._id(),
                 head_slot=self.head_slot,

@@ -17,7 +17,7 @@ from stratctl.core.event import (
     Unfinished,
 )
 from stratctl.core.plan import Call
-from stratctl.core.state import LiveOperation, LiveStrategy
+from stratctl.core.state import EntryContent, LiveOperation, LiveStrategy
 
 # --- the work -------------------------------------------------------------------------------------
 
@@ -38,6 +38,9 @@ class CallWork:
     rows: tuple[IntentRow, ...] = ()
     traders: tuple[TraderRef, ...] = ()
     """Beside ``rows``, for FLAGS only."""
+    entries: tuple[tuple[EntryContent, frozenset[str]], ...] = ()
+    """Named entries that no committed call has carried yet, with the participants whose money
+    they are. An intent carries those of its own rows."""
 
 
 @dataclass(frozen=True, slots=True)

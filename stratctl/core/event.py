@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from stratctl.core.state import Verb
+from stratctl.core.state import EntryContent, Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Intent:
     """Ids of the acknowledgements that it relies on; the first intent uses them up."""
     fence_head: int
     """The chain's head slot when it was bound."""
+    entries: tuple[EntryContent, ...] = ()
+    """Named entries whose money is among its rows, but for those that an earlier commit carried."""
 
 
 @dataclass(frozen=True, slots=True)

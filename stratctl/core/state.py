@@ -72,6 +72,20 @@ OPERATION_TYPES = {
 """The provider's Operation types. Any other value is shown and never treated as known."""
 
 
+@dataclass(frozen=True, slots=True)
+class EntryContent:
+    """A named contribution or payout by what it says; how it is written is no part of it."""
+
+    key: str
+    kind: str
+    """funding | payouts"""
+    digest: str
+    """sha256 of its canonical rows: participants ascending, amounts in minor units."""
+    rows: int
+    amount_minor: int
+    """What its rows add up to."""
+
+
 # --- desired -------------------------------------------------------------------------------
 
 
@@ -188,6 +202,19 @@ DESIRED_ROWS = {
 payout entries. ``overrides_flag``: the cohort rebalances even where auto_rebalance is false."""
 
 
+@dataclass(frozen=True, slots=True)
+class NamedEntry:
+    """A named contribution or payout as it is declared; the totals hold its money already."""
+
+    strategy: str
+    content: EntryContent
+    span: Span
+
+
+ENTRY_MEMBERS = {"key": "VARCHAR", "participant_code": "VARCHAR"}
+"""Whose money a named entry is."""
+
+
 @dataclass(frozen=True)
 class Desired:
     """The declared state of one environment, complete and checked."""
@@ -199,6 +226,10 @@ class Desired:
     digest: str
     """sha256 over every byte that was read to make it, in path order."""
     warnings: tuple[Diagnostic, ...] = ()
+    entries: tuple[NamedEntry, ...] = ()
+    """Ascending by key."""
+    entry_members: Table | None = None
+    """ENTRY_MEMBERS; None is none."""
 
 
 # --- what the journal knows ------------------------------------------------------------------
@@ -254,6 +285,23 @@ class OpenIntent:
     that its rows are not among the pending totals."""
 
 
+@dataclass(frozen=True, slots=True)
+class BoundEntry:
+    """A named entry that an intent carried: it keeps its Strategy and its content for good."""
+
+    content: EntryContent
+    strategy: str
+    """What the Strategy was called then."""
+    strategy_id: str
+    currency: str
+    run: str
+    commit: str | None
+    at: str
+    """When its first intent was written down."""
+    committed: bool
+    """Some intent that carried it is known to be committed; the others may yet be abandoned."""
+
+
 @dataclass(frozen=True)
 class Booked:
     """The journal's bookings. Empty when there is no journal (``known`` is then false)."""
@@ -272,6 +320,8 @@ class Booked:
     """None, ``all`` or ``exits_only``."""
     head: str
     """Hash of the newest entry; empty text for an empty journal."""
+    entries: tuple[BoundEntry, ...] = ()
+    """Ascending by key."""
 
 
 # --- live ----------------------------------------------------------------------------------

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stratctl.core.change import Changes
+from stratctl.diff.entries import refuse_changed_entries
 from stratctl.diff.scope import managed_rows
 from stratctl.diff.table import participant_changes, removed_participants, unmanaged_count
 from stratctl.diff.tree import strategy_changes
 
 if TYPE_CHECKING:
     from stratctl.core.state import Desired, Live
+
+
+__all__ = ["diff", "refuse_changed_entries"]
 
 
 def diff(desired: Desired, live: Live) -> Changes:

@@ -85,6 +85,8 @@ class Bindings:
         self._bound: dict[str, Bound] = {}
         self._waiting: dict[str, set[int]] = {}
         """strategy_id -> slots that are bound and not known to be committed"""
+        self._carriers: dict[str, set[str]] = {}
+        """key of a named entry -> request ids of the intents that carry it"""
 
     def __iter__(self) -> Iterator[Bound]:
         """Every bound id in the order of the intents; abandoned ones are bound no more."""
@@ -146,10 +148,21 @@ class Bindings:
             raise Contradiction(f"{intent.request_id} is bound to another body")
         if bound is not None and bound.committed and intent.verb not in _PATCHES:
             raise Contradiction(f"{intent.request_id} is used up")
+        self._agree_about_entries(intent)
         if bound is None or intent.verb in _PATCHES:
             self._bound[intent.request_id] = Bound(intent)
+            for entry in intent.entries:
+                self._carriers.setdefault(entry.key, set()).add(intent.request_id)
         if intent.slot and bound is None:
             self._waiting.setdefault(intent.strategy_id, set()).add(intent.slot)
+
+    def _agree_about_entries(self, intent: Intent) -> None:
+        """A named entry has one Strategy and one content for good."""
+        for entry in intent.entries:
+            for request_id in self._carriers.get(entry.key, ()):
+                other = self._bound[request_id].intent
+                if other.strategy_id != intent.strategy_id or entry not in other.entries:
+                    raise Contradiction(f"the entry {entry.key} is bound to another content")
 
     def _expected_id(self, intent: Intent) -> str:
         assert self.realm is not None
@@ -209,6 +222,8 @@ class Bindings:
         if bound.committed:
             raise Contradiction("a committed call cannot be abandoned")
         del self._bound[abandoned.request_id]
+        for entry in bound.intent.entries:
+            self._carriers[entry.key].discard(abandoned.request_id)
         self._free(bound.intent)
 
     def _free(self, intent: Intent) -> None:

@@ -8,7 +8,7 @@ declaring the same unit of money twice.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stratctl.core.event import (
     Abandoned,
@@ -24,6 +24,7 @@ from stratctl.core.state import (
     TRADING_VERBS,
     Booked,
     BookedOperation,
+    BoundEntry,
     OpenIntent,
     Verb,
 )
@@ -83,6 +84,8 @@ class _Fold:
         self.generation: int | None = None
         self.halted: str | None = None
         self.head = ""
+        self.written: dict[str, Entry] = {}
+        """request_id -> the entry that bound it"""
 
     def take(self, entry: Entry) -> None:
         event = entry.event
@@ -95,8 +98,11 @@ class _Fold:
             case Run():
                 self.runs[entry.run] = event
             case Intent():
+                self.written.setdefault(event.request_id, entry)
                 self.used.update(event.acknowledgements)
                 self._applied(self.runs.get(entry.run))
+            case Abandoned():
+                self.written.pop(event.request_id, None)
             case Applied():
                 self._applied(event)
             case Forfeited():
@@ -149,6 +155,30 @@ class _Fold:
             if named and event.strategy_id in ("", strategy_id) and row.parked != MIXED:
                 row.parked, row.held = None, 0
 
+    def _entries(self) -> tuple[BoundEntry, ...]:
+        """Each named entry by its first intent that was not abandoned: what never can be carried
+        out binds nothing."""
+        first: dict[str, BoundEntry] = {}
+        for bound in self.bindings:
+            intent, written = bound.intent, self.written[bound.intent.request_id]
+            run = self.runs.get(written.run)
+            for content in intent.entries:
+                known = first.setdefault(
+                    content.key,
+                    BoundEntry(
+                        content=content,
+                        strategy=intent.strategy,
+                        strategy_id=intent.strategy_id,
+                        currency=intent.currency,
+                        run=written.run,
+                        commit=run.commit if run else None,
+                        at=written.at,
+                        committed=False,
+                    ),
+                )
+                first[content.key] = replace(known, committed=known.committed or bound.committed)
+        return tuple(first[key] for key in sorted(first))
+
     def booked(self, workspace: Workspace) -> Booked:
         operations, open_intents = [], []
         for bound in self.bindings:
@@ -193,6 +223,7 @@ class _Fold:
             used_acknowledgements=frozenset(self.used),
             halted=self.halted,
             head=self.head,
+            entries=self._entries(),
         )
 
     def _count_in_full(self, intent: Intent) -> None:

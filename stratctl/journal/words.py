@@ -48,6 +48,13 @@ JOURNAL_WORDS = {
     "vector_text": "Weights that are sent, in canonical text; empty where there are none.",
     "intent.acknowledgements": "Those that it relies on, and uses up.",
     "fence_head": "The newest slot of the chain when it was bound.",
+    "entries": "Named contributions and payouts whose money is among the rows, but for those that an "
+    "earlier committed call carried.",
+    "key": "The entry's key in funding or payouts.",
+    "kind": "funding or payouts.",
+    "digest": "sha256 of the entry's canonical rows.",
+    "entries.rows": "How many participants the entry has.",
+    "entries.amount_minor": "What its rows add up to, in the smallest unit of the currency.",
     # attempt and answer
     "attempt.number": "Which attempt of the request.",
     "signed_at": "Unix seconds in the signature, which dies 60 s later.",

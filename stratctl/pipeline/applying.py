@@ -142,7 +142,12 @@ class _Apply:
             )
         )
         works = strategy_works(
-            plan, live, booked, resumed=resumed, unproven=self._unproven(resumed)
+            plan,
+            configuration.desired,
+            live,
+            booked,
+            resumed=resumed,
+            unproven=self._unproven(resumed),
         )
         results = self._send(works, given, agreed=self._approved or plan)
         report = self._report(plan, fitting, results)

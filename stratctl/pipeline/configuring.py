@@ -97,4 +97,8 @@ def narrowed(
         [chosen],
     )
     strategies = tuple(s for s in desired.strategies if s.name in chosen)
-    return replace(configuration, desired=replace(desired, strategies=strategies, rows=rows))
+    entries = tuple(entry for entry in desired.entries if entry.strategy in chosen)
+    return replace(
+        configuration,
+        desired=replace(desired, strategies=strategies, rows=rows, entries=entries),
+    )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from stratctl.diff import diff
+from stratctl.diff import diff, refuse_changed_entries
 from stratctl.plan import Origin, make_plan
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def make(given: PlanInput) -> Plan:
     if not given.complete:
         shown = tuple(strategy for strategy in live.strategies if strategy.name in declared)
         live = replace(live, strategies=shown)
+    refuse_changed_entries(given.configuration.desired, live, given.booked.entries)
     made = datetime.fromisoformat(live.as_of)
     return make_plan(
         diff(given.configuration.desired, live),

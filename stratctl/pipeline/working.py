@@ -16,11 +16,12 @@ from stratctl.pipeline.planning import PLAN_LIFE, PlanInput, make
 if TYPE_CHECKING:
     from stratctl.core.event import Intent, Unfinished
     from stratctl.core.plan import Call, Plan
-    from stratctl.core.state import Booked, Live
+    from stratctl.core.state import Booked, Desired, EntryContent, Live
 
 
 def strategy_works(
     plan: Plan,
+    desired: Desired,
     live: Live,
     booked: Booked,
     *,
@@ -29,8 +30,10 @@ def strategy_works(
 ) -> tuple[StrategyWork, ...]:
     """One piece of work per Strategy that has calls, records to write, or a call to resume."""
     calls: dict[str, list[CallWork]] = {}
+    entries = _entries(plan, desired, booked)
     for work in call_works(plan):
-        calls.setdefault(work.call.strategy, []).append(work)
+        carrying = replace(work, entries=entries.get(work.call.number, ()))
+        calls.setdefault(work.call.strategy, []).append(carrying)
     forfeits: dict[str, list[tuple[str, int, int]]] = {}
     for strategy, *forfeit in plan.forfeits.rows():
         forfeits.setdefault(strategy, []).append((forfeit[0], forfeit[1], forfeit[2]))
@@ -64,6 +67,40 @@ def strategy_works(
             )
         )
     return tuple(works)
+
+
+def _entries(
+    plan: Plan, desired: Desired, booked: Booked
+) -> dict[int, tuple[tuple[EntryContent, frozenset[str]], ...]]:
+    """Call -> the named entries whose money it may carry, with their participants among its rows.
+
+    A flow is what is declared and has not moved, so money that goes to a participant is of every
+    entry that names it. What a committed call has carried is bound for good and said once.
+    """
+    bound = {entry.content.key for entry in booked.entries if entry.committed}
+    fresh = {e.content.key: e for e in desired.entries if e.content.key not in bound}
+    if not fresh or desired.entry_members is None:
+        return {}
+    kinds = {
+        call.number: (call.strategy, "payouts" if call.verb is Verb.PARTIAL_SELL else "funding")
+        for call in plan.calls
+        if call.verb in (Verb.ENROLL, Verb.TOP_UP, Verb.PARTIAL_SELL)
+    }
+    members = desired.entry_members.copied_to(plan.rows.workspace)
+    carried: dict[int, list[tuple[EntryContent, frozenset[str]]]] = {}
+    for number, key, codes in plan.rows.workspace.rows(
+        f"""
+        SELECT call, key, list(participant_code)
+        FROM {plan.rows} JOIN {members} USING (participant_code)
+        WHERE list_contains($1::VARCHAR[], key) AND list_contains($2::INTEGER[], call)
+        GROUP BY call, key ORDER BY call, key
+        """,
+        [sorted(fresh), sorted(kinds)],
+    ):
+        entry = fresh[key]
+        if (entry.strategy, entry.content.kind) == kinds[number]:
+            carried.setdefault(number, []).append((entry.content, frozenset(codes)))
+    return {number: tuple(entries) for number, entries in carried.items()}
 
 
 def call_works(plan: Plan) -> tuple[CallWork, ...]:

@@ -43,7 +43,14 @@ def resolve(documents: Documents, environment: str | None, workspace: Workspace)
         raise InputError(in_reading_order(problems))
     files = {*documents.shared_files, *(file for members in cohorts for file in members.files)}
     digest = _digest((name, documents.digests[name]) for name in sorted(files))
-    desired = Desired(declared.strategies, rows, digest, in_reading_order(problems))
+    desired = Desired(
+        declared.strategies,
+        rows.desired,
+        digest,
+        in_reading_order(problems),
+        rows.entries,
+        rows.entry_members,
+    )
     return Configuration(settings, policy, desired, accepted)
 
 

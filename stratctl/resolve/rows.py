@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import minor_digits
-from stratctl.core.state import DESIRED_ROWS
+from stratctl.core.state import DESIRED_ROWS, NamedEntry
 from stratctl.core.tables import Schema, Table, Workspace
 from stratctl.core.words import count
 from stratctl.documents import MANAGEABLE, Entries, Read, Strategy, problem
+from stratctl.resolve.entries import ENTRY_AMOUNTS, entry_members, named_entries
 from stratctl.resolve.strategies import CohortPlan, Declared
 
 SHOWN_MAX = 100
@@ -67,13 +68,25 @@ AMOUNT_ROWS = {
 }
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What all sources come to."""
+
+    desired: Table
+    """DESIRED_ROWS"""
+    entries: tuple[NamedEntry, ...] = ()
+    """Ascending by key."""
+    entry_members: Table | None = None
+    """ENTRY_MEMBERS; None where the rows have problems."""
+
+
 def resolve_rows(
     declared: Declared,
     strategies: Sequence[Read[Strategy]],
     workspace: Workspace,
     problems: list[Diagnostic],
-) -> Table:
-    """DESIRED_ROWS; empty when the rows have problems, which are appended."""
+) -> Rows:
+    """Totals and named entries; empty when the rows have problems, which are appended."""
     currencies = {read.document.name: read.document.quoted_currency for read in strategies}
     book = _Book.of(declared.cohorts, currencies, workspace)
     before = len(problems)
@@ -82,16 +95,21 @@ def resolve_rows(
     for check in (_repeats, _repeated_amounts, _strangers, _unmanaged):
         problems.extend(check(book))
     if not exact:  # totals would be cut off, and findings about them false
-        return workspace.table("desired", DESIRED_ROWS)
+        return Rows(workspace.table("desired", DESIRED_ROWS))
     totals = _totals(book)
     problems.extend(_not_positive(book, totals))
     problems.extend(_too_large(book, totals))
     if len(problems) > before:
-        return workspace.table("desired", DESIRED_ROWS)
-    desired = _desired(book, totals)
-    for used in (book.members, book.amounts, totals):
+        return Rows(workspace.table("desired", DESIRED_ROWS))
+    amounts = _entry_amounts(book)
+    rows = Rows(
+        _desired(book, totals),
+        named_entries(amounts, _entry_spans(declared.cohorts)),
+        entry_members(amounts),
+    )
+    for used in (book.members, book.amounts, totals, amounts):
         workspace.run(f"DROP TABLE {used}")
-    return desired
+    return rows
 
 
 @dataclass(frozen=True)
@@ -331,6 +349,27 @@ def _totals(book: _Book) -> Table:
         LEFT JOIN flows f
             ON f.cohort_id = p.cohort_id AND f.participant_code = r.participant_code""",
     )
+
+
+def _entry_amounts(book: _Book) -> Table:
+    """ENTRY_AMOUNTS"""
+    return book.workspace.select(
+        "entry_amounts",
+        ENTRY_AMOUNTS,
+        f"""
+        SELECT p.entry AS key, CASE WHEN p.sign > 0 THEN 'funding' ELSE 'payouts' END AS kind,
+            c.strategy, r.participant_code, CAST({_minor("r.amount")} AS BIGINT) AS amount_minor
+        FROM {book.amounts} r {_with_cohort(book)}""",
+    )
+
+
+def _entry_spans(plans: Sequence[CohortPlan]) -> dict[str, Span]:
+    return {
+        entry.key: plan.members.read.places.value(label, index, "key")
+        for plan in plans
+        for label in ("funding", "payouts")
+        for index, entry in enumerate(getattr(plan.members.read.document, label))
+    }
 
 
 def _minor(amount: str) -> str:

@@ -20,7 +20,16 @@ from stratctl.core.money import format_amount
 from stratctl.core.plan import Plan
 from stratctl.core.state import Drift, LiveCohort, Target
 from stratctl.core.tables import Workspace
-from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
+from tests.worlds import (
+    OPEN_GUARDS,
+    Declared,
+    Entry,
+    Holder,
+    World,
+    holdings_worth,
+    strategy,
+    vector,
+)
 
 CASES = Path(__file__).parents[1] / "cases" / "plan"
 PRICES = {"BTC": "50000", "ETH": "2500", "SOL": "125", "XRP": "0.5"}
@@ -46,6 +55,8 @@ def read(said: dict[str, Any]) -> World:
         Holder(**{**one, "holds": holdings_worth(PRICES, **one.get("holds", {}))})
         for one in said.pop("holders", [])
     ]
+    entries = [Entry(**one) for one in said.pop("entries", [])]
+    applied = [Entry(**one) for one in said.pop("applied", [])]
     guards = {**OPEN_GUARDS, **said.pop("guards", {})}
     prices = {asset: PRICES[asset] for asset in said.pop("priced", PRICES)}
     absent = tuple(said.pop("absent", ()))
@@ -56,6 +67,9 @@ def read(said: dict[str, Any]) -> World:
         guards=guards,
         prices=prices,
         absent=absent,
+        entries=entries,
+        applied=applied,
+        undeclared=tuple(said.pop("undeclared", ())),
         **said,
     )
 
