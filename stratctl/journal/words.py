@@ -48,8 +48,8 @@ JOURNAL_WORDS = {
     "vector_text": "Weights that are sent, in canonical text; empty where there are none.",
     "intent.acknowledgements": "Those that it relies on, and uses up.",
     "fence_head": "The newest slot of the chain when it was bound.",
-    "entries": "Named contributions and payouts whose money is among the rows, but for those that an "
-    "earlier committed call carried.",
+    "entries": "Named contributions and payouts whose money is among the rows, but for those that "
+    "an earlier committed call carried.",
     "key": "The entry's key in funding or payouts.",
     "kind": "funding or payouts.",
     "digest": "sha256 of the entry's canonical rows.",
