@@ -26,7 +26,6 @@ class Editor:
         self._settings = settings
         self._requests = 0
         self._versions = 0
-        self._configured = False
         self._underlined: dict[str, list[str]] = {}
         """What was last said about a file, as messages."""
         self._server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -42,9 +41,12 @@ class Editor:
             workspaceFolders=[{"uri": root, "name": self._project.name}],
             capabilities={"workspace": {"configuration": True}},
         )
+        # Asked for, so that the server says when it has taken the settings in: it looks at every
+        # open file again then, which would be a second answer to opening one.
+        self._tell("yaml/supportSchemaSelection")
         self._tell("initialized")
-        while not self._configured:
-            self._take(self._receive())
+        while (message := self._receive()).get("method") != "yaml/schema/store/initialized":
+            self._take(message)
         return self
 
     def __exit__(
@@ -132,7 +134,6 @@ class Editor:
         elif method == "workspace/configuration" and params:
             wanted = [self._section(item["section"]) for item in params["items"]]
             self._send({"id": message["id"], "result": wanted})
-            self._configured = True
         elif "id" in message:
             self._send({"id": message["id"], "result": None})
 
