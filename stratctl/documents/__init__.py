@@ -7,6 +7,7 @@ exact text that was written; turning text into integers is the business of ``res
 from __future__ import annotations
 
 from stratctl.documents.kinds import (
+    DECLARED,
     KINDS,
     MANAGEABLE,
     Acknowledgement,
@@ -33,6 +34,7 @@ from stratctl.documents.sources import (
 )
 
 __all__ = [
+    "DECLARED",
     "ENTRY_ROWS",
     "FUNDING_ROWS",
     "KINDS",

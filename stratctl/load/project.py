@@ -12,6 +12,7 @@ from stratctl.core.errors import InputError, UsageError
 from stratctl.core.tables import Workspace
 from stratctl.core.words import count
 from stratctl.documents import (
+    DECLARED,
     KINDS,
     Acknowledgement,
     Cohort,
@@ -146,7 +147,7 @@ class _Reader:
         Nobody knows then which of the files is the policy, so one may be anywhere.
         """
         for name in self.folder.documents():
-            read = list(self.documents(name, ("Strategy", "Cohort", "Acknowledgement", "Policy")))
+            read = list(self.documents(name, (*DECLARED, "Policy")))
             for cohort in _of(read, Cohort):
                 self.members(cohort, None)
 
@@ -173,7 +174,7 @@ class _Reader:
     def documents(
         self,
         name: str,
-        kinds: tuple[str, ...] = ("Strategy", "Cohort", "Acknowledgement"),
+        kinds: tuple[str, ...] = DECLARED,
         named_at: Span | None = None,
     ) -> Iterator[Read[Document]]:
         """The documents of a file that keep to their schemas; the others become findings."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, TypeGuard
 
 import pytest
@@ -89,6 +91,21 @@ def test_examples_and_defaults_are_right_themselves(kind: str) -> None:
             validator.evolve(schema=bare).validate(value)
             shown += 1
     assert shown
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "stratctl.yaml", ROOT / "policy.yaml", *sorted((ROOT / "strategies").glob("*.yaml"))],
+    ids=lambda path: path.name,
+)
+def test_the_first_line_of_an_example_leads_to_its_schema(path: Path) -> None:
+    """An editor finds the schema from the file alone, relative to it."""
+    text = path.read_text("utf-8")
+    first = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    kind = re.search(r"^kind: (\w+)$", text, re.MULTILINE)
+    assert first
+    assert kind
+    assert json.loads((path.parent / first[1]).read_text("utf-8"))["title"] == kind[1]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

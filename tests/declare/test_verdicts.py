@@ -23,8 +23,7 @@ from jsonschema import ValidationError as Refused
 from pydantic import ValidationError
 
 from stratctl.cli.init import FILES
-from stratctl.documents import KINDS, Items, Node, Places, schemas
-from stratctl.documents.kinds import DECLARED
+from stratctl.documents import DECLARED, KINDS, Items, Node, Places, schemas
 from stratctl.load.check import check, model
 from stratctl.load.members import suspicious
 from stratctl.load.tables import AMOUNTS, MEMBERS
