@@ -49,9 +49,10 @@ def blocks(text: str) -> list[tuple[str, str, str]]:
 
 
 def entries() -> list[Entry]:
-    """Every entry of the page."""
+    """Every entry of the page about what people write."""
     made = []
-    for part in re.split(r"^### ", PAGE, flags=re.MULTILINE)[1:]:
+    written = PAGE.partition("\n## While planning and applying\n")[0]
+    for part in re.split(r"^### ", written, flags=re.MULTILINE)[1:]:
         heading, _, body = part.partition("\n")
         code, _, summary = heading.partition(": ")
         _, _, examples = body.partition("**Wrong**")
