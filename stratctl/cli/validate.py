@@ -32,7 +32,7 @@ def validate(state: State, paths: tuple[str, ...], chosen: str | None) -> int:
     the way out. With PATHs only findings in those files or folders are shown; the exit code still
     speaks for the whole project, because its files depend on each other.
 
-    Every format carries the same findings, on standard output. Files of github and sarif count
+    Every format carries the same findings, on standard output. Files in github and sarif count
     from the top of the Git repository, where GitHub looks for them; the others from the project.
 
     \b
@@ -77,13 +77,16 @@ def report(
         text = diagnostics.text(shown, sources, color=color) if shown else said
         state.console.result(text)
     else:
-        state.console.result(_for_machines(state.format, shown, code, root))
+        command = click.get_current_context().command_path
+        state.console.result(_for_machines(state.format, command, shown, code, root))
         state.console.note(said)
     if len(shown) < len(found):
         state.console.note(f"{len(found) - len(shown):,} more in other files.\n")
 
 
-def _for_machines(name: str, found: Sequence[Diagnostic], code: int, root: Path) -> str:
+def _for_machines(
+    name: str, command: str, found: Sequence[Diagnostic], code: int, root: Path
+) -> str:
     """The findings in one of the formats that no person reads as it is."""
     from stratctl import __version__
     from stratctl.load.shipped import shipped
@@ -94,10 +97,14 @@ def _for_machines(name: str, found: Sequence[Diagnostic], code: int, root: Path)
     if name == "github":
         return github.commands(found, prefix=_from_the_top(root))
     if name == "junit":
-        return junit.report(found)
-    help_texts = sarif.explanations(shipped("docs/diagnostics.md"))
-    prefix = _from_the_top(root)
-    return sarif.log(found, version=__version__, help_texts=help_texts, prefix=prefix)
+        return junit.report(found, command=command)
+    return sarif.log(
+        found,
+        command=command,
+        version=__version__,
+        help_texts=sarif.explanations(shipped("docs/diagnostics.md")),
+        prefix=_from_the_top(root),
+    )
 
 
 def _from_the_top(root: Path) -> str:

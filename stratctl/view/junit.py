@@ -9,11 +9,9 @@ from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.view.diagnostics import heading, plain
 from stratctl.view.text import safe
 
-NAME = "stratctl validate"
 
-
-def report(diagnostics: Sequence[Diagnostic]) -> str:
-    """One suite, and in it a test case for each finding, or one that passes when there is none.
+def report(diagnostics: Sequence[Diagnostic], *, command: str) -> str:
+    """One suite, called after the command: a test case for each finding, or one that passes.
 
     An error is a failure. A warning passes, with its words as the case's output. What XML cannot
     hold is spelled out, as in every format.
@@ -27,20 +25,20 @@ def report(diagnostics: Sequence[Diagnostic]) -> str:
         "skipped": "0",
         "time": "0",
     }
-    root = ElementTree.Element("testsuites", {"name": NAME, **counts})
-    suite = ElementTree.SubElement(root, "testsuite", {"name": NAME, **counts})
+    root = ElementTree.Element("testsuites", {"name": command, **counts})
+    suite = ElementTree.SubElement(root, "testsuite", {"name": command, **counts})
     for one in found:
-        _case(suite, one)
+        _case(suite, one, command)
     if not found:
-        passed = {"classname": NAME, "name": "the configuration", "time": "0"}
+        passed = {"classname": command, "name": "the configuration", "time": "0"}
         ElementTree.SubElement(suite, "testcase", passed)
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 
-def _case(suite: ElementTree.Element, found: Diagnostic) -> None:
-    where = {"classname": NAME, "name": f"{found.code}: {found.summary}", "time": "0"}
+def _case(suite: ElementTree.Element, found: Diagnostic, command: str) -> None:
+    where = {"classname": command, "name": f"{found.code}: {found.summary}", "time": "0"}
     if found.span:
         file = safe(found.span.file)
         where |= {"classname": file, "name": heading(found), "file": file}

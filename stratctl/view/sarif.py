@@ -22,6 +22,7 @@ ROOT = "%SRCROOT%"
 def log(
     diagnostics: Sequence[Diagnostic],
     *,
+    command: str,
     version: str,
     help_texts: Mapping[str, str],
     prefix: str = "",
@@ -37,7 +38,8 @@ def log(
     rules = [_rule(first[code], help_texts.get(code, "")) for code in codes]
     run = {
         "tool": {"driver": {"name": "stratctl", "semanticVersion": version, "rules": rules}},
-        "automationDetails": {"id": "stratctl/validate/"},
+        # A newer log replaces the older one of the same command.
+        "automationDetails": {"id": f"{command.replace(' ', '/')}/"},
         # Text is counted by characters, as people and editors do.
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {ROOT: {"description": {"text": "the top of the repository"}}},

@@ -22,8 +22,10 @@ from stratctl.core.diagnostic import Diagnostic, Severity, Span
 from stratctl.view import diagnostics, github, junit, sarif
 from stratctl.view import json as json_view
 from stratctl.view.text import safe
+from tests.declare.world import Project
 
 ROOT = Path(__file__).parents[2]
+COMMAND = "stratctl validate"
 
 Fact = tuple[str, int, int, str, str, str, str, str]
 """File as it is shown, line, column, code, severity, summary, detail, hint."""
@@ -182,14 +184,23 @@ findings = st.builds(
 )
 
 
+def logged(
+    found: list[Diagnostic], *, help_texts: dict[str, str] | None = None, prefix: str = ""
+) -> str:
+    """The findings as SARIF."""
+    return sarif.log(
+        found, command=COMMAND, version="1.0.0", help_texts=help_texts or {}, prefix=prefix
+    )
+
+
 def written(found: list[Diagnostic]) -> dict[str, str]:
     """The findings in every format."""
     return {
         "text": diagnostics.text(found, {}),
         "json": json_view.diagnostics(found, 1),
         "github": github.commands(found),
-        "sarif": sarif.log(found, version="1.0.0", help_texts={}),
-        "junit": junit.report(found),
+        "sarif": logged(found),
+        "junit": junit.report(found, command=COMMAND),
     }
 
 
@@ -235,7 +246,7 @@ def test_an_annotation_may_have_no_place() -> None:
 
 def test_a_warning_fails_no_test_case() -> None:
     """CI counts failures; a warning is output of a case that passes."""
-    root = ElementTree.fromstring(junit.report([WARNING, WHOLE]))
+    root = ElementTree.fromstring(junit.report([WARNING, WHOLE], command=COMMAND))
     assert (root.get("tests"), root.get("failures")) == ("2", "1")
     passed, failed = root.iter("testcase")
     assert (passed.find("failure"), failed.find("system-out")) == (None, None)
@@ -243,7 +254,7 @@ def test_a_warning_fails_no_test_case() -> None:
 
 def test_without_findings_one_test_case_passes() -> None:
     """Some CI systems take a report without a case for a run that broke."""
-    assert junit.report([]) == (
+    assert junit.report([], command=COMMAND) == (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         '<testsuites name="stratctl validate" tests="1" failures="0" errors="0" skipped="0" '
         'time="0">\n'
@@ -253,7 +264,9 @@ def test_without_findings_one_test_case_passes() -> None:
         "  </testsuite>\n"
         "</testsuites>\n"
     )
-    sarif_schema().validate(json.loads(sarif.log([], version="1.0.0", help_texts={})))
+    sarif_schema().validate(
+        json.loads(sarif.log([], command=COMMAND, version="1.0.0", help_texts={}))
+    )
     assert github.commands([]) == ""
 
 
@@ -261,7 +274,9 @@ def test_files_count_from_the_top_of_the_repository() -> None:
     """GitHub knows nothing of where in it the project lies."""
     shown = github.commands([WARNING], prefix="books/a,b/")
     assert shown.startswith("::warning file=books/a%2Cb/a.yaml,")
-    log = json.loads(sarif.log([WHOLE], version="1.0.0", help_texts={}, prefix="bücher/"))
+    log = json.loads(
+        sarif.log([WHOLE], command=COMMAND, version="1.0.0", help_texts={}, prefix="bücher/")
+    )
     (result,) = log["runs"][0]["results"]
     location = result["locations"][0]["physicalLocation"]["artifactLocation"]
     assert location["uri"] == "b%C3%BCcher/a%20b.parquet"
@@ -271,11 +286,25 @@ def test_a_rule_is_explained_by_its_entry() -> None:
     """What docs/diagnostics.md says of a code is the help of its rule."""
     page = "# D\n\n### E_X: summary\n\nMeans.\n\n## More\n\n### E_Z: other\n\nElse.\n"
     assert sarif.explanations(page) == {"E_X": "Means.", "E_Z": "Else."}
-    (rule,) = json.loads(sarif.log([WHOLE], version="1", help_texts={"E_X": "Means."}))["runs"][0][
-        "tool"
-    ]["driver"]["rules"]
+    (one_run,) = json.loads(logged([WHOLE], help_texts={"E_X": "Means."}))["runs"]
+    (rule,) = one_run["tool"]["driver"]["rules"]
     assert rule["help"] == {"text": "Means.", "markdown": "Means."}
     assert rule["name"] == "X"
+
+
+@pytest.mark.parametrize("command", ["validate", "lint"])
+def test_reports_are_called_after_their_command(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Code scanning keeps one log per command, and CI shows two reports side by side."""
+    Project(tmp_path)
+    said = {}
+    for name in ("sarif", "junit"):
+        assert run(["--chdir", str(tmp_path), command, "--format", name]) == 0
+        said[name] = capsys.readouterr().out
+    (one_run,) = json.loads(said["sarif"])["runs"]
+    assert one_run["automationDetails"] == {"id": f"stratctl/{command}/"}
+    assert ElementTree.fromstring(said["junit"]).get("name") == f"stratctl {command}"
 
 
 # --- the command -------------------------------------------------------------------------------
