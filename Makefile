@@ -18,10 +18,15 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
+# The coverage-guided fuzzer stands in a folder of its own: it has no wheels for some systems, where
+# only Hypothesis searches, and nothing but a search may import it.
+FUZZER := $(VENV)/fuzzer
+FUZZ_SECONDS ?= 60
+
 COMPILE := $(VENV)/bin/pip-compile --quiet --no-header --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe
 
-.PHONY: help demo test laws campaign editor check fix bench schemas lock clean
+.PHONY: help demo test laws campaign fuzz editor check fix bench schemas lock clean
 
 help: ## list the tasks
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -37,6 +42,9 @@ laws: $(DEV) ## the laws alone, 10,000 examples each
 
 campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
 	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e
+
+fuzz: $(DEV) $(FUZZER) ## search for inputs that the readers get wrong, FUZZ_SECONDS=60 in all
+	@PYTHONPATH=$(FUZZER) $(PY) -m tests.fuzz.run $(FUZZ_SECONDS)
 
 editor: ## install the language server that tests/editor drive; needs node and npm
 	@npm ci --prefix tests/editor --ignore-scripts --no-audit --no-fund
@@ -73,6 +81,7 @@ lock: $(DEV) ## compile the locks again; UPGRADE=--upgrade takes newer versions
 	@$(COMPILE) $(UPGRADE) --extra dev --output-file requirements/dev.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
 	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/build.txt requirements/build.in
+	@$(COMPILE) --constraint requirements/dev.txt --output-file requirements/fuzz.txt requirements/fuzz.in
 
 # Leaves .venv, which takes minutes to make, and .stratctl, which may hold somebody's journal.
 clean: ## remove caches and built files
@@ -97,3 +106,9 @@ $(DEV): requirements/dev.txt pyproject.toml | $(PY)
 	@$(PIP) install --require-hashes -r requirements/dev.txt
 	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $(RUNTIME) $@
+
+$(FUZZER): requirements/fuzz.txt | $(DEV)
+	@echo "installing the coverage-guided fuzzer, into $(FUZZER)"
+	@rm -rf $@
+	@$(PIP) install --require-hashes --only-binary :all: --target $@ -r requirements/fuzz.txt \
+		|| { rm -rf $@; echo "it cannot be installed here: only Hypothesis searches"; }

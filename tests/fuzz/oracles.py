@@ -1,0 +1,203 @@
+"""What must be true of whatever a reader answers. Each promise is broken on purpose in a test."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+from xml.etree import ElementTree
+
+import yaml
+
+from stratctl.core.diagnostic import Diagnostic, Severity, Span
+from stratctl.documents import SUMMARIES, Items, Node
+from stratctl.documents.grammar import source_text
+from stratctl.view import github, junit, sarif
+from stratctl.view.diagnostics import text
+
+FINDINGS_MAX = 1_000
+"""Each file and each check stops at a hundred or so; this is for all of a small project."""
+
+Lines = Mapping[str, Sequence[str]]
+"""File -> its lines, for every file that was read."""
+
+
+class Wrong(AssertionError):
+    """An answer that breaks a promise."""
+
+
+def demand(kept: object, promise: str, seen: object = "") -> None:
+    """Raise Wrong with the promise and what was seen, unless the promise is kept."""
+    if not kept:
+        raise Wrong(f"{promise}: {seen!r}"[:2_000])
+
+
+# --- findings --------------------------------------------------------------------------------
+
+
+def findings_are_sound(found: Sequence[Diagnostic], lines: Lines, *, column_min: int = 0) -> None:
+    """Each finding has a known code, its fixed summary, a way out and a place that exists.
+
+    ``column_min`` is 0 where a finding may be about a row, which has a line and no column.
+    """
+    demand(len(found) <= FINDINGS_MAX, "findings are few enough to read", len(found))
+    for finding in found:
+        demand(finding.code in SUMMARIES, "a code is documented", finding)
+        demand(finding.summary == SUMMARIES[finding.code], "a summary never changes", finding)
+        demand(finding.hint, "a finding names the way out", finding)
+        demand(finding.span is not None and finding.span.file, "a finding has a place", finding)
+        if finding.span is not None and finding.span.line:
+            _place_exists(finding.span, lines.get(finding.span.file, ()), column_min)
+        else:
+            demand(finding.span and not finding.span.column, "a column has a line", finding)
+    shown_safely(found, lines)
+
+
+def _place_exists(span: Span, lines: Sequence[str], column_min: int) -> None:
+    demand(1 <= span.line <= len(lines), "a line of the file", (span, len(lines)))
+    length = len(lines[span.line - 1])
+    demand(column_min <= span.column <= length + 1, "a column of the line", (span, length))
+
+
+_ACTING = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+"""Characters that move the cursor, reorder what is read, or cannot be seen."""
+
+
+def shown_safely(found: Sequence[Diagnostic], lines: Lines) -> None:
+    """Nothing from a file acts on whoever reads about it, in whatever format."""
+    nothing_acts(text(found, lines))
+    nothing_acts(github.commands(found))
+    commands = github.commands(found).splitlines()
+    demand(len(commands) == len(found), "an annotation for each finding", commands)
+    demand(all(line.startswith("::") for line in commands), "a command per line", commands)
+    results = json.loads(sarif.log(found, version="1", help_texts={}))["runs"][0]["results"]
+    demand(len(results) == len(found), "a SARIF result for each finding", results)
+    cases = ElementTree.fromstring(junit.report(found)).iter("testcase")
+    demand(len(list(cases)) == max(1, len(found)), "a JUnit case for each finding", found)
+
+
+def nothing_acts(shown: str) -> None:
+    """A text has lines, and no other control or invisible character."""
+    acting = {hex(ord(char)) for char in shown if unicodedata.category(char) in _ACTING} - {"0xa"}
+    demand(not acting, "what is shown holds nothing that acts", acting)
+
+
+def answered(made: object, found: Sequence[Diagnostic]) -> None:
+    """Nothing is ever both empty and without a finding, and nothing wrong goes on."""
+    errors = [finding for finding in found if finding.severity is Severity.ERROR]
+    demand(made or errors, "something, or at least one finding", found)
+
+
+# --- YAML ------------------------------------------------------------------------------------
+
+
+def same_as_a_plain_reader(documents: Sequence[Node], content: str) -> None:
+    """What was read without a finding is what a reader of bare texts sees, and no more or less."""
+    plain = list(yaml.load_all(content, Loader=yaml.CBaseLoader))
+    mine = [_bare(document) for document in documents]
+    demand(mine == plain, "the texts of another reader", (mine, plain))
+
+
+def _bare(value: Any) -> Any:
+    """Mappings, lists and the texts that stood in the file."""
+    if isinstance(value, Node):
+        return {key: _bare(inner) for key, inner in value.items()}
+    if isinstance(value, Items):
+        return [_bare(inner) for inner in value]
+    found = source_text(value)
+    if isinstance(found, bool):
+        return "true" if found else "false"
+    return str(found)
+
+
+def places_are_complete(document: Node, lines: Sequence[str]) -> None:
+    """Each key, value and item has a place in the file."""
+    waiting: list[Any] = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Node):
+            demand(value.keys() <= value.value_places.keys(), "a place for each value", value)
+            demand(value.keys() <= value.key_places.keys(), "a place for each key", value)
+            waiting += value.values()
+            known = [value.place, *value.key_places.values(), *value.value_places.values()]
+        elif isinstance(value, Items):
+            demand(len(value) == len(value.places), "a place for each item", value)
+            waiting += value
+            known = [value.place, *value.places]
+        else:
+            continue
+        for line, column in known:
+            demand(1 <= line <= len(lines), "a line of the file", line)
+            demand(1 <= column <= len(lines[line - 1]) + 1, "a column of the line", column)
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+Row = tuple[str | None, ...]
+
+
+def rows_by_another_reader(content: str, columns: Sequence[str]) -> list[Row] | None:
+    """The rows of a CSV text, by name, with the line of each; None where anything is doubtful.
+
+    Python's reader and grammars written out by hand: no pattern and no engine is shared with what
+    is tested.
+    """
+    try:
+        reader = csv.reader(io.StringIO(content.rstrip("\r\n"), newline=""), strict=True)
+        numbered = [(reader.line_num, cells) for cells in reader]
+    except csv.Error:
+        return None
+    header = numbered[0][1] if numbered else []
+    known = set(header) <= set(columns) and len(set(header)) == len(header)
+    if not known or "participant_code" not in header or "\r" in content.replace("\r\n", ""):
+        return None
+    body = [(line, dict(zip(header, cells, strict=False))) for line, cells in numbered[1:]]
+    if not body or any(len(cells) != len(header) for _, cells in numbered):
+        return None
+    if any(not cell_is_good(name, cell) for _, row in body for name, cell in row.items()):
+        return None
+    return [(*(row.get(name) or None for name in columns), str(line)) for line, row in body]
+
+
+def cell_is_good(column: str, cell: str) -> bool:
+    """Whether a cell keeps to the grammar of its column; an empty one says nothing."""
+    if column == "participant_code":
+        return len(cell) == 6 and set(cell) <= _CODE
+    if column == "status":
+        return cell in {"", "active", "exited"}
+    if column == "auto_rebalance":
+        return cell in {"", "true", "false"}
+    if not cell:
+        return column == "withdrawn"
+    whole, _, decimals = cell.partition(".")
+    return plain_decimal(cell) is not None and len(whole) <= 15 and len(decimals) <= 8
+
+
+_DIGITS = frozenset("0123456789")
+_CODE = _DIGITS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+# --- amounts ---------------------------------------------------------------------------------
+
+
+def plain_decimal(written: str) -> Fraction | None:
+    """The value of ASCII digits with at most one point between digits and no leading zero."""
+    whole, point, decimals = written.partition(".")
+    if not whole or not set(whole + decimals) <= _DIGITS or (point and not decimals):
+        return None
+    if len(whole) > 1 and whole[0] == "0":
+        return None
+    return Fraction(int(whole + decimals), 10 ** len(decimals))
+
+
+def written_out(units: int, digits: int, shown: str) -> None:
+    """A text is exactly an integer of 10 to the minus ``digits`` units, plainly written."""
+    value = plain_decimal(shown)
+    demand(value is not None, "plain decimal text", shown)
+    demand(value == Fraction(units, 10**digits), "exactly the same", (units, digits, shown))
+    demand(value == Fraction(Decimal(shown)), "the same to another reader", shown)

@@ -1,0 +1,195 @@
+"""``make fuzz``: every target under both searches for a given time, and what came of it.
+
+    python -m tests.fuzz.run SECONDS [TARGET]...
+
+A finding is played back in a process of its own; what is confirmed joins the corpus, where
+``make test`` plays it back until it is repaired and for ever after. The exit code is then 1. What
+reached something new is kept in build/fuzz for the next run.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.declare.world import ROOT
+from tests.fuzz.findings import CORPUS, WORK
+from tests.fuzz.targets import TARGETS, Target
+
+GRACE_SECONDS = 120
+"""For starting, and for making the last finding smaller."""
+TOKENS = (
+    *(
+        "---\n",
+        ": ",
+        "- ",
+        "? ",
+        "|\n",
+        ">\n",
+        "&a ",
+        "*a",
+        "!!str ",
+        "<<: ",
+        "%YAML 1.2\n",
+        "\\u202e",
+    ),
+    *(
+        "participant_code,contributed\n",
+        "CUST01,1.00\n",
+        "\r\n",
+        '","',
+        "true",
+        "false",
+        "null",
+        "~",
+    ),
+    *("0.50", "1e3", "010", "### strategies/x.csv\n", "### policy.yaml\n", "\x1e", "\x1f"),
+)
+
+
+@dataclass(frozen=True)
+class Search:
+    """How one search went."""
+
+    target: str
+    how: str
+    executions: int
+    seconds: float
+    coverage: str = "-"
+    ended: str = ""
+    """What libFuzzer says when it ends before its time."""
+
+    def row(self) -> str:
+        """The line that is printed."""
+        rate = self.executions / max(self.seconds, 0.1)
+        return (
+            f"{self.target:<11} {self.how:<7} {self.executions:>10,} {rate:>9,.0f}  {self.coverage}"
+        )
+
+
+def guided(target: Target, seconds: int) -> Search:
+    """The coverage-guided search."""
+    folder = WORK / target.name
+    seeds, reached = folder / "seeds", folder / "reached"
+    shutil.rmtree(seeds, ignore_errors=True)
+    for path in (seeds, reached, CORPUS / target.name):
+        path.mkdir(parents=True, exist_ok=True)
+    for number, data in enumerate(target.seeds()):
+        (seeds / f"{number:03d}").write_bytes(data)
+    (WORK / "words").write_text(words())
+    flags = [f"-max_total_time={seconds}", f"-dict={WORK / 'words'}", "-print_final_stats=1"]
+    folders = [str(reached), str(CORPUS / target.name), str(seeds)]
+    command = [sys.executable, "-m", "tests.fuzz.guided", target.name, *folders, *flags]
+    command.append(f"-artifact_prefix={folder}/")
+    with (folder / "log").open("w") as log:
+        subprocess.run(command, cwd=ROOT, stderr=log, timeout=seconds + GRACE_SECONDS, check=False)
+    return as_logged(target.name, (folder / "log").read_text(errors="replace"))
+
+
+def as_logged(target: str, log: str) -> Search:
+    """What libFuzzer wrote about its search."""
+    figures = [tuple(map(int, found)) for found in re.findall(r"cov: (\d+) ft: (\d+)", log)]
+    done = re.search(r"Done (\d+) runs in (\d+) second", log)
+    ended = re.search(r"ERROR: libFuzzer: .*", log)
+    if done is None or not figures:
+        said = ended[0] if ended else f"it did not start: {log.strip().splitlines()[-1:]}"
+        return Search(target, "guided", 0, 0, "-", said)
+    (first, reached_first), (last, reached) = figures[0], figures[-1]
+    coverage = f"{first:,} -> {last:,} branches, {reached_first:,} -> {reached:,} features"
+    return Search(target, "guided", int(done[1]), float(done[2]), coverage)
+
+
+def shaped(target: Target, seconds: int) -> Search:
+    """The search by Hypothesis."""
+    command = [sys.executable, "-m", "tests.fuzz.shaped", target.name, str(seconds)]
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=seconds + GRACE_SECONDS,
+        check=False,
+    )
+    if run.returncode:
+        return Search(target.name, "shaped", 0, 0, "-", run.stderr.strip().splitlines()[-1])
+    return Search(target.name, "shaped", int(run.stdout), seconds)
+
+
+def words() -> str:
+    """libFuzzer's dictionary: the words of the schemas, and what YAML and tables are made of."""
+    known = set(TOKENS)
+    for path in sorted((ROOT / "schemas").glob("*.schema.json")):
+        waiting = [json.loads(path.read_text("utf-8"))]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, dict):
+                known |= {f"{key}: " for key in part.get("properties", {})}
+                known |= {word for word in part.get("enum", []) if isinstance(word, str)}
+                waiting += part.values()
+            elif isinstance(part, list):
+                waiting += part
+    return "".join(f'"{_escaped(word)}"\n' for word in sorted(known))
+
+
+def _escaped(word: str) -> str:
+    return "".join(
+        chr(byte) if 32 <= byte < 127 and chr(byte) not in '"\\' else f"\\x{byte:02x}"
+        for byte in word.encode()
+    )
+
+
+def confirmed() -> list[tuple[Path, str]]:
+    """What was found and is found again by a process of its own; it joins the corpus.
+
+    Of the inputs with one trouble, which both searches may have found, the smallest is enough.
+    """
+    troubles = []
+    smallest: dict[tuple[str, str], Path] = {}
+    for path in sorted((WORK / "found").glob("*/*"), key=lambda path: -path.stat().st_size):
+        smallest[path.parent.name, path.name.rpartition("-")[0]] = path
+    for (target, _), path in sorted(smallest.items()):
+        command = [sys.executable, "-m", "tests.fuzz.findings", target, str(path)]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if run.returncode:
+            joined = CORPUS / target / path.name
+            shutil.copy(path, joined)
+            said = run.stdout.strip().partition(": ")[2] or run.stderr.strip()
+            troubles.append((joined.relative_to(ROOT), said))
+    return troubles
+
+
+def main(arguments: list[str]) -> int:
+    """Run every search, one after the other, and say what was found."""
+    seconds, *names = arguments
+    targets = [TARGETS[name] for name in names or TARGETS]
+    how = [guided, shaped] if importlib.util.find_spec("atheris") else [shaped]
+    share = max(1, int(seconds) // (len(targets) * len(how)))
+    shutil.rmtree(WORK / "found", ignore_errors=True)
+    print(f"{len(targets)} targets, {len(how)} searches, {share} s each", flush=True)
+    print(f"{'target':<11} {'search':<7} {'executions':>10} {'a second':>9}  coverage", flush=True)
+    ended = []
+    for target in targets:
+        for search in how:
+            result = search(target, share)
+            print(result.row(), flush=True)
+            if result.ended:
+                ended.append(f"{target.name} {result.how}: {result.ended}")
+    troubles = confirmed()
+    for path, said in troubles:
+        print(
+            f"\n{path}\n  {said}\n  again: python -m tests.fuzz.findings {path.parent.name} {path}"
+        )
+    for line in ended:
+        print(f"\n{line}\n  what it read last is in {(WORK / line.split()[0]).relative_to(ROOT)}")
+    print(f"\n{len(troubles)} findings, {len(ended)} searches that ended early.")
+    return 1 if troubles or ended else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,431 @@
+"""What is fuzzed: each target reads one input and holds the answer to every promise.
+
+An input is a file, as bytes. Two kinds are more than that: a *project* is several files, each after
+a line ``### its/name``; a *grown* file is ``head RS unit RS tail`` (RS is the byte 1E, which no
+reader accepts), where the unit is repeated up to a quarter of a mebibyte and each byte 1F in it is
+the number of its turn. Growing finds what is slow or large only in bulk.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from pathlib import Path, PurePosixPath
+from zlib import crc32
+
+from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.errors import InputError, UsageError
+from stratctl.core.money import (
+    WEIGHT_ONE_E18,
+    NotExact,
+    format_amount,
+    format_units,
+    format_weight,
+    minor_digits,
+    parse_amount,
+    parse_units,
+    parse_weight,
+    truncate_units,
+)
+from stratctl.core.settings import Configuration
+from stratctl.core.tables import Workspace
+from stratctl.documents import KINDS, Documents, Node, Places, problem
+from stratctl.documents.grammar import AMOUNT, RATIO, WEIGHT, source_text
+from stratctl.documents.scalars import plain_scalar
+from stratctl.load import read_project
+from stratctl.load.check import check, has_broken, model
+from stratctl.load.files import Folder
+from stratctl.load.tables import AMOUNTS, MEMBERS, Sheet, read_table
+from stratctl.load.yaml import read_yaml
+from stratctl.resolve import resolve
+from tests.declare.world import BASE, ROOT
+from tests.fuzz.limits import within_limits
+from tests.fuzz.oracles import (
+    Lines,
+    Row,
+    answered,
+    demand,
+    findings_are_sound,
+    places_are_complete,
+    plain_decimal,
+    rows_by_another_reader,
+    same_as_a_plain_reader,
+    written_out,
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing to fuzz. ``check`` raises AssertionError, or whatever escaped from a reader."""
+
+    name: str
+    check: Callable[[bytes], None]
+    seeds: Callable[[], Iterator[bytes]]
+    length_max: int
+
+
+# --- YAML ------------------------------------------------------------------------------------
+
+
+def yaml_file(data: bytes) -> None:
+    """One YAML file: its texts, its places, its findings; then each document by its schema."""
+    reading = within_limits(lambda: read_yaml(data, "f.yaml"))
+    answered(reading.documents, reading.problems)
+    lines = {"f.yaml": reading.lines or _lines(data)}
+    findings_are_sound(reading.problems, lines, column_min=1)
+    demand(reading == read_yaml(data, "f.yaml"), "reading twice gives the same", data)
+    demand(reading.complete or reading.problems, "what is not read is said", data)
+    for document in reading.documents:
+        places_are_complete(document, reading.lines)
+        _document(document, lines)
+    if not reading.problems:
+        same_as_a_plain_reader(reading.documents, data.decode())
+
+
+def _document(root: Node, lines: Lines) -> None:
+    """The schema and the model give the same verdict, and the findings are sound."""
+    kind = root.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        return
+    places = Places("f.yaml", root)
+    document, found = within_limits(lambda: check(kind, root, places))
+    answered(document or has_broken(root), found)
+    findings_are_sound(found, lines, column_min=1)
+    if not has_broken(root):
+        made, refused = model(kind, root, places)
+        demand(bool(found) == bool(refused), "schema and model agree", (found, refused))
+        demand(document == made, "a document is what its model says", (document, made))
+
+
+# --- projects --------------------------------------------------------------------------------
+
+_FILE = re.compile(rb"^### ([a-z0-9][a-z0-9._/-]{0,80})\n", re.MULTILINE)
+_FIRST = "strategies/fuzzed.yaml"
+
+
+def project(data: bytes) -> None:
+    """A whole project, read and resolved."""
+    _project(files_of(data))
+
+
+def files_of(data: bytes) -> Mapping[str, bytes]:
+    """The files of a project input; what stands before the first name is a file of its own."""
+    first, *named = _FILE.split(data)
+    files = {_FIRST: first} if first else {}
+    for name, content in zip(named[::2], named[1::2], strict=True):
+        if ".." not in PurePosixPath(name.decode()).parts:
+            files[name.decode()] = content
+    return files
+
+
+def as_input(files: Mapping[str, bytes]) -> bytes:
+    """A project input that holds these files."""
+    return b"".join(b"### %s\n%s" % (name.encode(), files[name]) for name in sorted(files))
+
+
+def _project(files: Mapping[str, bytes]) -> None:
+    with _folder({**{name: text.encode() for name, text in BASE.items()}, **files}) as root:
+        if root is None:  # two of the names cannot stand beside each other
+            return
+        read = _validated(root)
+        # Reading again costs as much as the first time, so one project in four has to show it.
+        again = _validated(root) if crc32(as_input(files)) % 4 == 0 else read
+        lines = {
+            str(path.relative_to(root)): _lines(path.read_bytes())
+            for path in root.rglob("*")
+            if path.is_file()
+        }
+    answered(read.accepted, read.found)
+    findings_are_sound(read.found, lines)
+    demand(read == again, "reading twice gives the same", (read, again))
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """What a project says: findings, and the totals of each participant when it is accepted."""
+
+    accepted: bool
+    found: tuple[Diagnostic, ...]
+    digest: str = ""
+    rows: tuple[tuple[object, ...], ...] = ()
+
+
+def _validated(root: Path) -> _Answer:
+    """What validating does. The tables that are made on the way are forgotten."""
+    workspace = _workspace()
+    with _forgotten(workspace):
+        try:
+            documents, made = within_limits(lambda: _resolved(root, workspace))
+        except InputError as error:
+            return _Answer(False, error.diagnostics)
+        except UsageError as error:
+            demand(error.summary and error.hint, "an error says why, and the way out", error)
+            span = Span("stratctl.yaml")
+            # Which environment is meant is the command line's business and no finding.
+            stand_in = problem("E_UNKNOWN_ENVIRONMENT", error.summary, span, error.hint)
+            return _Answer(False, (stand_in,))
+        _totals_are_exact(documents, made)
+        rows = made.desired.rows.rows("strategy, participant_code")
+        return _Answer(True, made.desired.warnings, made.desired.digest, tuple(rows))
+
+
+def _resolved(root: Path, workspace: Workspace) -> tuple[Documents, Configuration]:
+    documents = read_project(root, None, workspace)
+    return documents, resolve(documents, None, workspace)
+
+
+def _totals_are_exact(documents: Documents, made: Configuration) -> None:
+    """What goes in for a currency comes out for it, added up by Python and by the engine."""
+    digits = {one.name: minor_digits(one.quoted_currency) for one in made.desired.strategies}
+    summed: dict[str, int] = dict.fromkeys(digits, 0)
+    for members in documents.cohorts:
+        strategy = members.read.document.strategy
+        flows = [(1, "contributed", table) for table in members.entries]
+        flows += [(-1, "withdrawn", table) for table in members.entries]
+        flows += [(1, "amount", table) for _, table in members.funding]
+        flows += [(-1, "amount", table) for _, table in members.payouts]
+        for sign, column, table in flows:
+            for (text,) in table.rows.workspace.rows(f"SELECT {column} FROM {table.rows}"):
+                if text is not None:
+                    summed[strategy] += sign * parse_units(text, digits[strategy])
+    for strategy, expected in summed.items():
+        sql = f"SELECT sum(contributed_minor - withdrawn_minor) FROM {made.desired.rows} "
+        (total,) = made.desired.rows.workspace.one(f"{sql} WHERE strategy = ?", [strategy])
+        demand(int(total or 0) == expected, "nothing is lost or made", (strategy, total, expected))
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def csv_file(data: bytes) -> None:
+    """One CSV file: the rows of another reader, or findings."""
+    sheet = AMOUNTS if b"amount" in data.partition(b"\n")[0] else MEMBERS
+    rows, found = _table("f.csv", data, sheet)
+    text = data.decode("utf-8", "replace")
+    others = rows_by_another_reader(text, sheet.columns)
+    if rows is not None:
+        demand(others is not None and sorted(rows) == sorted(others), "its rows", (rows, others))
+    demand((rows is not None) or others is None, "good rows are accepted", (found, others))
+
+
+def _table(name: str, data: bytes, sheet: Sheet) -> tuple[list[Row] | None, list[Diagnostic]]:
+    """The rows of a table as texts, and its findings, after everything that must hold."""
+    workspace = _workspace()
+    with _folder({name: data}) as root, _forgotten(workspace):
+        assert root is not None
+        first = within_limits(lambda: _read(root, name, sheet, workspace))
+        second = _read(root, name, sheet, workspace)
+    rows, found, lines = first
+    answered(rows, found)
+    demand(rows is None or not found, "rows are accepted without a finding", found)
+    findings_are_sound(found, {name: lines or _lines(data)})
+    demand(first == second, "reading twice gives the same", (first, second))
+    return rows, found
+
+
+def _read(
+    root: Path, name: str, sheet: Sheet, workspace: Workspace
+) -> tuple[list[Row] | None, list[Diagnostic], Sequence[str]]:
+    entries, found, lines = read_table(Folder(root), name, sheet, workspace, Span("f.yaml", 1, 1))
+    if entries is None:
+        return None, found, lines
+    texts = ", ".join(f"CAST({column} AS VARCHAR)" for column in sheet.schema)
+    rows = workspace.rows(f"SELECT {texts} FROM {entries.rows} ORDER BY ALL")
+    return rows, found, lines
+
+
+# --- amounts ---------------------------------------------------------------------------------
+
+
+def amount(data: bytes) -> None:
+    """A text as an amount, a weight, a fraction and a quantity: exactly, or not at all."""
+    within_limits(lambda: _amount(data))
+
+
+def _amount(data: bytes) -> None:
+    text = data.decode("utf-8", "replace")
+    value = plain_decimal(text)
+    whole, _, decimals = text.partition(".")
+    _grammar(AMOUNT, text, value is not None and len(whole) <= 15 and len(decimals) <= 8)
+    _grammar(RATIO, text, value is not None and len(whole) <= 6 and len(decimals) <= 18)
+    _grammar(WEIGHT, text, value is not None and value <= 1 and len(decimals) <= 18)
+    for digits in (0, 2, 8, 18, 24):
+        _units(text, value, digits)
+    _minor_units(text, "USD")
+    _minor_units(text, "JPY")
+    weight = _exact(lambda: parse_weight(text), text)
+    demand(weight is None or 0 <= weight <= WEIGHT_ONE_E18, "a weight is at most 1", weight)
+    if weight is not None:
+        demand(parse_weight(format_weight(weight)) == weight, "a weight comes back", text)
+    scalar = plain_scalar(text)
+    if value is not None and not isinstance(scalar, str):
+        demand(source_text(scalar) == text, "a number keeps its text", (text, scalar))
+    demand(not isinstance(scalar, float), "no binary float", text)
+
+
+def _minor_units(text: str, currency: str) -> None:
+    minor = _exact(lambda: parse_amount(text, currency), text)
+    units = _exact(lambda: parse_units(text, minor_digits(currency)), text)
+    demand(minor == units, "an amount is its minor units", (text, currency, minor, units))
+    if minor is not None:
+        demand(parse_amount(format_amount(minor, currency), currency) == minor, "it returns", text)
+
+
+def _grammar(pattern: str, text: str, good: bool) -> None:
+    matches = re.fullmatch(pattern, text, re.ASCII) is not None
+    demand(matches == good, f"the grammar {pattern} is the rule", text)
+
+
+def _units(text: str, value: Fraction | None, digits: int) -> None:
+    units = _exact(lambda: parse_units(text, digits), text)
+    cut = _exact(lambda: truncate_units(text, digits), text)
+    if value is None:
+        demand(units is None and cut is None, "only plain decimals are read", text)
+        return
+    scaled = value * 10**digits
+    fits = len(text) <= 64 and value < 10**15 and scaled.denominator == 1
+    demand((units is not None) == fits, "what fits is read, and nothing else", (text, digits))
+    demand(cut is None or cut == scaled.numerator // scaled.denominator, "cut off", (text, cut))
+    if units is not None:
+        demand(units == scaled == cut, "exactly what is written", (text, units, cut))
+        written_out(units, digits, format_units(units, digits))
+        demand(parse_units(format_units(units, digits), digits) == units, "it comes back", text)
+
+
+def _exact(parse: Callable[[], int], text: str) -> int | None:
+    try:
+        return parse()
+    except NotExact as error:
+        # What is too large is named without the decimals that were cut off.
+        demand(text.startswith(error.text), "an error names the text", error)
+        demand(error.reason in {"syntax", "scale", "size"}, "a reason is known", error)
+        return None
+
+
+# --- files that are grown ----------------------------------------------------------------------
+
+GROWN_BYTES = 1 << 18
+"""A quarter of what a YAML file may have: enough for whatever takes the square of its size."""
+
+
+def grown(data: bytes) -> bytes:
+    """``head RS unit RS tail`` with the unit repeated up to GROWN_BYTES."""
+    head, _, rest = data.partition(b"\x1e")
+    unit, _, tail = rest.partition(b"\x1e")
+    if not unit:
+        return head + tail
+    room = GROWN_BYTES - len(head) - len(tail)
+    # Seven digits are as many as there are turns, so each turn has the same length.
+    turns = max(0, room // len(unit.replace(b"\x1f", b"0000000")))
+    middle = b"".join(unit.replace(b"\x1f", b"%07d" % turn) for turn in range(turns))
+    return head + middle + tail
+
+
+def grown_yaml(data: bytes) -> None:
+    """A YAML file as large as the reader takes, within the limits."""
+    _project({_FIRST: grown(data)})
+
+
+def _lines(data: bytes) -> list[str]:
+    return data.decode("utf-8", "replace").split("\n")
+
+
+# --- how they are run --------------------------------------------------------------------------
+
+
+@cache
+def _workspace() -> Workspace:
+    return Workspace(threads=1)
+
+
+@contextmanager
+def _forgotten(workspace: Workspace) -> Iterator[None]:
+    """Undo every table that is made inside, so that a million inputs take no room."""
+    workspace.run("BEGIN TRANSACTION")
+    try:
+        yield
+    finally:
+        workspace.run("ROLLBACK")
+
+
+@contextmanager
+def _folder(files: Mapping[str, bytes]) -> Iterator[Path | None]:
+    """A folder with these files, or None where one name is a folder of another."""
+    with tempfile.TemporaryDirectory(prefix="stratctl-fuzz-") as name:
+        root = Path(name).resolve()
+        for file, content in files.items():
+            path = root / file
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            except OSError:
+                yield None
+                return
+        yield root
+
+
+# --- seeds -------------------------------------------------------------------------------------
+
+_CASES = ROOT / "tests" / "cases" / "declare"
+
+
+def _seed_files(suffix: str) -> Iterator[bytes]:
+    for folder in (ROOT / "strategies", _CASES):
+        for path in sorted(folder.rglob(f"*{suffix}")):
+            if path.is_file() and path.stat().st_size < 4_000:
+                yield path.read_bytes()
+
+
+def _seed_projects() -> Iterator[bytes]:
+    for case in sorted(_CASES.iterdir()):
+        files = {
+            str(path.relative_to(case / "input")): path.read_bytes()
+            for path in sorted((case / "input").rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        }
+        if sum(map(len, files.values())) < 4_000:
+            yield as_input(files)
+
+
+def _seed_amounts() -> Iterator[bytes]:
+    texts = "0 1 0.5 15000.00 250.1 010 1e3 1_000 -1 +1 .5 1. 1,5 NaN 0.333333333333333333 1.0 1.1"
+    yield from (text.encode() for text in texts.split())
+
+
+def _seed_grown_yaml() -> Iterator[bytes]:
+    cohort = b"kind: Cohort\nversion: 1\nname: c\nstrategy: blue-chip\n"
+    members = cohort + b"participants:\n"
+    strategy = b"kind: Strategy\nversion: 1\nname: s\nquoted_currency: USD\n"
+    for head, unit, tail in (
+        (members, b"- {participant_code: '\x1f', contributed: 1}\n", b""),
+        (members, b"- {participant_code: CUST01, contributed: x}\n", b""),
+        (members, b"- {}\n", b""),
+        (cohort, b"key\x1f: 1\n", b""),
+        (cohort + b"environments: [", b"a\x1f,", b"a]"),
+        (cohort + b"environments: [", b"a\x1f,\x1f,", b"a]"),
+        (strategy + b"allocations: {", b"A\x1f: 0.1, ", b"B: 0.1}"),
+        (b"", b"---\nkind: Cohort\n", b""),
+        (b"a: ", b"[", b""),
+        (b"", b"? ", b""),
+        (b"a: '", b"''", b"'"),
+        (b"a: ", b"x", b""),
+    ):
+        yield head + b"\x1e" + unit + b"\x1e" + tail
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("yaml", yaml_file, lambda: _seed_files(".yaml"), 2_000),
+        Target("project", project, _seed_projects, 4_000),
+        Target("csv", csv_file, lambda: _seed_files(".csv"), 1_000),
+        Target("amount", amount, _seed_amounts, 80),
+        Target("grown-yaml", grown_yaml, _seed_grown_yaml, 300),
+    )
+}
+"""Every target, by name."""
