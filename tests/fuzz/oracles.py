@@ -75,9 +75,11 @@ def shown_safely(found: Sequence[Diagnostic], lines: Lines) -> None:
     commands = github.commands(found).splitlines()
     demand(len(commands) == len(found), "an annotation for each finding", commands)
     demand(all(line.startswith("::") for line in commands), "a command per line", commands)
-    results = json.loads(sarif.log(found, version="1", help_texts={}))["runs"][0]["results"]
+    results = json.loads(sarif.log(found, command="validate", version="1", help_texts={}))["runs"][
+        0
+    ]["results"]
     demand(len(results) == len(found), "a SARIF result for each finding", results)
-    cases = ElementTree.fromstring(junit.report(found)).iter("testcase")
+    cases = ElementTree.fromstring(junit.report(found, command="validate")).iter("testcase")
     demand(len(list(cases)) == max(1, len(found)), "a JUnit case for each finding", found)
 
 
