@@ -251,11 +251,12 @@ def _unquoted(schema: dict[str, Any], value: Any, said: str, span: Span) -> Diag
 
 _PLAIN = "digits with at most one point: no sign, exponent, blank, separator or currency"
 _NUMBERS = {
-    "amount": ("E_AMOUNT_SYNTAX", 15, 8),
-    "ratio": ("E_RATIO_SYNTAX", 6, 18),
-    "weight": ("E_WEIGHT_SYNTAX", 1, 18),
+    "amount": ("E_AMOUNT_SYNTAX", "E_AMOUNT_SYNTAX", "write the amount", 15, 8),
+    "ratio": ("E_RATIO_SYNTAX", "E_RATIO_SYNTAX", "write the fraction", 6, 18),
+    "weight": ("E_WEIGHT_SYNTAX", "E_WEIGHT_RANGE", "write the weight", 6, 18),
 }
-"""Format -> code, most digits before the point, most behind it."""
+"""Format -> code of the form, code of the size, what to write, and the most digits before and
+behind the point. A weight of more than 1 is refused by its size whatever its digits."""
 
 
 def _of_number(name: str, value: Any, said: str, span: Span) -> Diagnostic:
@@ -263,35 +264,34 @@ def _of_number(name: str, value: Any, said: str, span: Span) -> Diagnostic:
     if name == "date":
         found = _refused(value) if _is_null(value) else f"{said} is not a day"
         return problem("E_DATE_SYNTAX", found, span, "write it as 2026-12-31")
-    code, whole_max, decimals_max = _NUMBERS[name]
+    form, size, wanted, whole_max, decimals_max = _NUMBERS[name]
     if _is_null(value) or text == "":
-        code = "E_AMOUNT_MISSING" if name == "amount" else code
-        return problem(code, _refused(value), span, f"write the {_SPOKEN.get(name, name)}")
+        missing = "E_AMOUNT_MISSING" if name == "amount" else form
+        return problem(missing, _refused(value), span, wanted)
     if not isinstance(text, str):
         found = said if isinstance(value, Node | Items) else f"{said} is {_kind_of(value)}"
         return problem("E_TYPE", found, span, "write a number")
-    if number := re.fullmatch(r"([0-9]+)(?:\.([0-9]+))?", text, re.ASCII):
-        whole, decimals = number[1], number[2] or ""
-        if len(whole) > 1 and whole.startswith("0"):
-            return problem(code, _refused(value), span, "delete the zeros in front")
-        if name == "weight":
-            code = "E_WEIGHT_RANGE"
-        if len(whole) > whole_max and name != "weight":
-            detail = f"{said} has {len(whole):,} digits before the point"
-            return problem(code, detail, span, f"at most {whole_max} are accepted")
-        if len(decimals) > decimals_max:
-            detail = f"{said} has {len(decimals):,} decimals"
-            hint = f"at most {decimals_max} are accepted; nothing is rounded here"
-            return problem(code, detail, span, hint)
-    if name == "weight" and re.fullmatch(r"[-+]?[0-9]+(\.[0-9]+)?", text, re.ASCII):
-        hint = "weights are fractions of 1 with at most 18 decimals"
-        return problem("E_WEIGHT_RANGE", _refused(value), span, hint)
-    if name != "amount" and text.endswith("%"):
-        return problem(code, _refused(value), span, "write a fraction of 1: 0.25 for 25%")
-    return problem(code, _refused(value) + strange_character(text), span, _PLAIN)
+    number = re.fullmatch(r"([-+]?)([0-9]+)(?:\.([0-9]+))?", text, re.ASCII)
+    if not number:
+        percent = name != "amount" and text.endswith("%")
+        hint = "write a fraction of 1: 0.25 for 25%" if percent else _PLAIN
+        return problem(form, _refused(value) + strange_character(text), span, hint)
+    sign, whole, decimals = number[1], number[2], number[3] or ""
+    hint = "weights are fractions of 1 with at most 18 decimals" if name == "weight" else _PLAIN
+    outside = problem(size, _refused(value), span, hint)
+    if sign:
+        return outside
+    if len(whole) > 1 and whole.startswith("0"):
+        return problem(form, _refused(value), span, "delete the zeros in front")
+    if len(whole) > whole_max:
+        detail = f"{said} has {len(whole):,} digits before the point"
+        return problem(size, detail, span, f"at most {whole_max} are accepted")
+    if len(decimals) > decimals_max:
+        detail = f"{said} has {len(decimals):,} decimals"
+        hint = f"at most {decimals_max} are accepted; nothing is rounded here"
+        return problem(size, detail, span, hint)
+    return outside
 
-
-_SPOKEN = {"ratio": "fraction"}
 
 _FREE = ("E_TEXT", "write it, or delete the key")
 _BY_FORMAT = {
