@@ -8,6 +8,7 @@ silently widens, rounds or turns to DOUBLE what nobody looked at.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import threading
 import weakref
@@ -129,6 +130,8 @@ def _engine(threads: int | None) -> DuckDBPyConnection:
     import duckdb
 
     engine = duckdb.connect(":memory:")
+    # An engine that outlives its own module says so at length, on standard error.
+    atexit.register(_engine.cache_clear)
     engine.execute("SET preserve_insertion_order = true")
     if threads is not None:
         engine.execute(f"SET threads = {threads:d}")

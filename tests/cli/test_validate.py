@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from stratctl.cli.running import run
-from tests.declare.world import Project
+from tests.declare.world import ROOT, Project
 
 TWO = (
     "kind: Project\nversion: 1\nenvironments:\n"
@@ -28,6 +31,19 @@ def validate(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tup
     code = run(["--chdir", str(root), *words, "validate", "--format", "json"])
     found = json.loads(capsys.readouterr().out)["diagnostics"]
     return code, [f"{one['code']} {one['span']['file']}:{one['span']['line']}" for one in found]
+
+
+def test_a_run_says_its_result_and_nothing_else(tmp_path: Path) -> None:
+    """Also when the process ends, where libraries like to complain about what they still hold."""
+    Project(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "stratctl", "--chdir", str(tmp_path), "validate"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("No problems in sandbox.")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_environment_is_reported_at_once(
