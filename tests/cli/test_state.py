@@ -16,8 +16,10 @@ import pytest
 from stratctl.cli.commands import Command
 from stratctl.cli.console import Console, Counts
 from stratctl.cli.exits import Exit
+from stratctl.cli.init import FILES
 from stratctl.cli.outputs import write_outputs
 from stratctl.cli.running import run
+from stratctl.cli.schema import KINDS
 from stratctl.cli.state import State
 
 ROOT = Path(__file__).parents[2]
@@ -346,7 +348,8 @@ def test_init_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[s
     capsys.readouterr()
     assert run(["init", str(tmp_path)]) == Exit.USAGE
     said = capsys.readouterr().err
-    assert f"{tmp_path / 'stratctl.yaml'} and 11 more of its files exist already" in said
+    more = len(FILES) + len(KINDS) - 1
+    assert f"{tmp_path / 'stratctl.yaml'} and {more} more of its files exist already" in said
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert run(["--chdir", str(tmp_path), "validate"]) == Exit.DONE
 
