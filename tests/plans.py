@@ -17,7 +17,7 @@ from stratctl.core.plan import (
     Impact,
     Plan,
 )
-from stratctl.core.state import Provenance, Vector, Verb, WeightSource
+from stratctl.core.state import Vector, Verb, WeightProvenance, WeightSource
 from stratctl.core.tables import Schema, Table, Workspace
 
 BLUE_CHIP = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
@@ -27,7 +27,7 @@ HALF = Vector(
 EXIT = Vector((("BTC", 6 * 10**17), ("ETH", 4 * 10**17), ("SOL", 0)))
 _MAJORS = Vector((("BTC", 8 * 10**17), ("ETH", 2 * 10**17)))
 _OTHERS = Vector((("ETH", 25 * 10**16), ("SOL", 75 * 10**16)))
-CAPPED_BLEND = Provenance(
+CAPPED_BLEND = WeightProvenance(
     rule="blend",
     span=Span("strategies/blue-chip.yaml", 6, 1),
     sources=(
@@ -41,7 +41,7 @@ CAPPED_BLEND = Provenance(
         (("BTC", 5 * 10**17), ("ETH", 291_666_670 * 10**9), ("SOL", 208_333_330 * 10**9))
     ),
 )
-EQUAL = Provenance(
+EQUAL = WeightProvenance(
     rule="equal_weight",
     span=Span("strategies/defi.yaml", 6, 1),
     sources=(),

@@ -15,7 +15,7 @@ from functools import cached_property
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.slots import call_id, create_id
-from stratctl.core.state import Provenance, Vector, Verb
+from stratctl.core.state import Vector, Verb, WeightProvenance
 from stratctl.core.tables import Table
 
 FORMAT_VERSION = "1.0"
@@ -207,7 +207,7 @@ class Plan:
     forfeits: Table
     """FORFEIT_ROWS"""
     unmanaged: int
-    weights: tuple[tuple[str, Provenance], ...] = ()
+    weights: tuple[tuple[str, WeightProvenance], ...] = ()
     """(Strategy, provenance) of the computed weights that are new in this plan."""
     complete: bool = True
     """False when a target or exclusion hid something."""

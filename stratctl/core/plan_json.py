@@ -35,7 +35,7 @@ from stratctl.core.plan import (
 )
 from stratctl.core.plan_words import PLAN_WORDS
 from stratctl.core.slots import REALMS, SLOT_MAX
-from stratctl.core.state import Provenance, Vector, Verb, WeightSource
+from stratctl.core.state import Vector, Verb, WeightProvenance, WeightSource
 from stratctl.core.tables import Table
 
 Json = dict[str, Any]
@@ -206,7 +206,7 @@ def _float(need: FloatNeed) -> Json:
     }
 
 
-def _provenance(strategy: str, found: Provenance) -> Json:
+def _provenance(strategy: str, found: WeightProvenance) -> Json:
     return {
         "strategy": strategy,
         "rule": found.rule,
@@ -355,8 +355,8 @@ def _float_from(need: Json) -> FloatNeed:
     )
 
 
-def _provenance_from(one: Json) -> Provenance:
-    return Provenance(
+def _provenance_from(one: Json) -> WeightProvenance:
+    return WeightProvenance(
         rule=one["rule"],
         span=Span(**one["span"]),
         sources=tuple(

@@ -103,7 +103,7 @@ class WeightSource:
 
 
 @dataclass(frozen=True, slots=True)
-class Provenance:
+class WeightProvenance:
     """How a vector was computed, for people. Nothing decides by it."""
 
     rule: str
@@ -126,7 +126,7 @@ class Target:
 
     vector: Vector
     exits: tuple[str, ...]
-    provenance: Provenance | None = field(default=None, compare=False)
+    provenance: WeightProvenance | None = field(default=None, compare=False)
     """How a computed vector came about; None for a declared one."""
 
     @property

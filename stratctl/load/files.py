@@ -141,7 +141,8 @@ class Folder:
             # O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
             descriptor = os.open(self._real(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError as error:
-            hint = "paths are relative to the file that names them"
+            hint = _otherwise_spelt(self.root / name)
+            hint = hint or "paths are relative to the file that names them"
             raise Refused("E_FILE_MISSING", f"there is no {name}", hint) from error
         except OSError as error:
             detail, hint = f"{name}: {error.strerror}", "put a plain, readable file there"
@@ -165,6 +166,15 @@ class Folder:
             hint = "copy the file into the project"
             raise Refused("E_INCLUDE_OUTSIDE", f"{name} is a link that leaves the project", hint)
         return real
+
+
+def _otherwise_spelt(path: Path) -> str:
+    """A hint when the file is there under another case, as systems that ignore case would find."""
+    if not path.parent.is_dir():
+        return ""
+    names = sorted(entry.name for entry in _entries(path.parent))
+    there = [name for name in names if name.casefold() == path.name.casefold()]
+    return f"there is {there[0]}: upper and lower case count" if there else ""
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:

@@ -27,5 +27,7 @@ def lint_project(
     documents = read_project(root, environment, workspace, every_environment=True)
     chosen = documents.environments if environment is None else (documents.environment,)
     configurations = tuple(resolve_each(documents, chosen, workspace).values())
-    surroundings = Surroundings(listing(root, documents.digests), tracked_files(root))
+    surroundings = Surroundings(
+        listing(root, documents.digests), tracked_files(root, documents.digests)
+    )
     return lint(documents, configurations, surroundings, live)

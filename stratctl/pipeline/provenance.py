@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from stratctl.core.errors import PlanStale
@@ -49,11 +50,23 @@ def provenance_of(root: Path, environment: Environment) -> Provenance:
     return Provenance(root, commit.strip(), dirty=dirty, generation=environment.generation)
 
 
-def tracked_files(root: Path) -> frozenset[str] | None:
-    """Every file below the root that Git tracks, added ones too; None for a root outside Git."""
+def tracked_files(root: Path, read: Iterable[str]) -> frozenset[str] | None:
+    """Every file below the root that Git tracks, added ones too; None for a root outside Git.
+
+    A file that was ``read`` through a link counts when both it and the link are tracked.
+    """
     listed = _git(root, "ls-files", "-z", "--recurse-submodules")
     names = frozenset(listed.split("\0")) if listed else frozenset()
-    return names if "stratctl.yaml" in names else None
+    if "stratctl.yaml" not in names:
+        return None
+    real = root.resolve()
+    shared = {
+        name
+        for name in map(PurePosixPath, read)
+        if (root / name).resolve().relative_to(real).as_posix() in names
+        and any(str(step) in names for step in (name, *name.parents))
+    }
+    return names - frozenset(read) | {str(name) for name in shared}
 
 
 def refuse_old_configuration(
@@ -128,7 +141,8 @@ def _run(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             ["git", "-C", str(root), *words],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="surrogateescape",
             env={**clean, "LC_ALL": "C"},
             timeout=_GIT_SECONDS_MAX,
             check=False,

@@ -9,10 +9,12 @@ from stratctl.core.state import Verb
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.plan import Call
-    from stratctl.core.state import Provenance
+    from stratctl.core.state import WeightProvenance
 
 
-def provenances(changes: Changes, calls: tuple[Call, ...]) -> tuple[tuple[str, Provenance], ...]:
+def provenances(
+    changes: Changes, calls: tuple[Call, ...]
+) -> tuple[tuple[str, WeightProvenance], ...]:
     """(Strategy, provenance) where it is created, or its computed weights are not those that
     somebody satisfied last; ascending by name."""
     created = {call.strategy for call in calls if call.verb is Verb.CREATE}

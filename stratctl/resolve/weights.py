@@ -19,7 +19,7 @@ from stratctl.core.money import (
     parse_units,
     parse_weight,
 )
-from stratctl.core.state import Provenance, Target, Vector, WeightSource
+from stratctl.core.state import Target, Vector, WeightProvenance, WeightSource
 from stratctl.documents import Documents, Places, Read, Strategy, problem
 from stratctl.resolve.circles import circles, in_order
 from stratctl.resolve.names import unknown_strategy
@@ -83,11 +83,11 @@ def _unknown(named: _Uses, documents: Documents) -> Iterator[Diagnostic]:
 
 
 def _circular(uses: _Uses) -> Iterator[Diagnostic]:
-    """Each circle with its path, and the place of each step of it."""
+    """Each circle as its path: every step with the place where the name before it takes it."""
     plain = {name: tuple(used) for name, used in uses.items()}
     for circle in islice(circles(plain), CIRCLES_SHOWN_MAX):
-        steps = [f"{name} takes from {one} at {uses[name][one]}" for name, one in pairwise(circle)]
-        detail = f"{' -> '.join(circle)}: {', '.join(steps)}"
+        steps = [f" -> {one} ({uses[name][one]})" for name, one in pairwise(circle)]
+        detail = f"{circle[0]}{''.join(steps)}"
         hint = "let one of them declare its allocations"
         yield problem("E_WEIGHT_CYCLE", detail, uses[circle[0]][circle[1]], hint)
 
@@ -110,7 +110,7 @@ def _target_of(
 
 def _computed(
     read: Read[Strategy], targets: Mapping[str, Target], problems: list[Diagnostic]
-) -> Provenance | None:
+) -> WeightProvenance | None:
     """What a Strategy's rule comes to, and how."""
     written, places = read.document, read.places
     sources = _sources(read, targets, problems)
@@ -128,7 +128,7 @@ def _computed(
     rule = written.weight_source
     if not _all_above_zero(vector, places.key(rule), problems):
         return None
-    return Provenance(
+    return WeightProvenance(
         rule=rule,
         span=places.key(rule),
         sources=sources,
@@ -229,7 +229,7 @@ def _vector(weights: Mapping[str, int]) -> Vector:
 def _target(
     vector: Vector | None,
     exits: Sequence[str],
-    provenance: Provenance | None,
+    provenance: WeightProvenance | None,
     places: Places,
     problems: list[Diagnostic],
 ) -> Target | None:

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.plan import Call, Certificate, Impact, Plan
-from stratctl.core.state import Provenance, Vector, Verb
+from stratctl.core.state import Vector, Verb, WeightProvenance
 from stratctl.view.text import WORDS, count, digits, money, safe
 
 _HEADLINE: Mapping[Verb, tuple[str, str]] = {
@@ -220,7 +220,7 @@ class Chapter:
     forfeits: int
     forfeited_in_minor: int
     forfeited_out_minor: int
-    weights: tuple[Provenance, ...]
+    weights: tuple[WeightProvenance, ...]
     """How its weights were computed, where that is news."""
     impacts: tuple[Impact, ...]
     certificates: tuple[Certificate, ...]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stratctl.core.money import format_weight
-from stratctl.core.state import Provenance
+from stratctl.core.state import WeightProvenance
 from stratctl.view.text import count, safe, span_text
 
 SHOWN = 10
 """Sources, and assets that a cap changes, before the rest is counted."""
 
 
-def text(found: Provenance) -> str:
+def text(found: WeightProvenance) -> str:
     """``blend of blue-chip 0.6 + defi 0.4 (strategies/mix.yaml:5:1), capped at 0.25 (…): …``."""
     said = f"{_rule(found)} ({span_text(found.span)})"
     if found.cap_e18 is None:
@@ -24,7 +24,7 @@ def text(found: Provenance) -> str:
     )
 
 
-def _rule(found: Provenance) -> str:
+def _rule(found: WeightProvenance) -> str:
     if found.rule == "mirror":
         return f"mirror of {safe(found.sources[0].strategy)}"
     if found.rule == "blend":
@@ -35,7 +35,7 @@ def _rule(found: Provenance) -> str:
     return f"equal weight of {count(len(found.vector.assets), 'asset')}"
 
 
-def _cuts(found: Provenance) -> Iterator[str]:
+def _cuts(found: WeightProvenance) -> Iterator[str]:
     """Who the cap cut, who it lifted up to itself, and that the others share the rest."""
     weights = dict(found.vector.weights_e18)
     cut, lifted = [], []

@@ -92,11 +92,16 @@ class Project:
 
     def git(self, *words: str) -> None:
         """Run Git in the project."""
-        subprocess.run(["git", *words], cwd=self.root, check=True, capture_output=True)
+        git(self.root, *words)
 
     def codes(self, environment: str | None = None) -> list[str]:
         """The codes of every finding, in reading order."""
         return [found.code for found in self.says(environment)]
+
+
+def git(root: Path, *words: str) -> None:
+    """Run Git in a folder; it has to succeed."""
+    subprocess.run(["git", *words], cwd=root, check=True, capture_output=True)
 
 
 @cache

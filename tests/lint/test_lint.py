@@ -15,14 +15,16 @@ from stratctl.cli.running import run
 from stratctl.core.diagnostic import Severity, Span
 from stratctl.core.state import PARTICIPANT_ROWS, Drift, Live, LiveCohort
 from stratctl.core.tables import Workspace
+from stratctl.lint import Surroundings
 from stratctl.lint.amounts import too_small_to_enroll
 from stratctl.lint.bands import bands_without_a_floor
 from stratctl.lint.codes import LOOK_ALIKES, look_alikes
+from stratctl.lint.files import perhaps_not_shared
 from stratctl.lint.members import cohorts_of_nobody
 from stratctl.lint.places import Rows
 from stratctl.load import read_project
 from stratctl.pipeline.linting import lint_project
-from tests.declare.world import ROOT, Project, shared_workspace
+from tests.declare.world import ROOT, Project, git, shared_workspace
 from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
 
 DOCUMENTS = read_project(ROOT, None, shared_workspace())
@@ -46,12 +48,10 @@ def test_what_init_writes_is_worth_no_warning(tmp_path: Path) -> None:
     """Before and after it is committed, and with files of its own around."""
     assert run(["-q", "init", str(tmp_path)]) == 0
     assert lint_project(tmp_path, None, shared_workspace()) == ()
-    project = Project.__new__(Project)
-    project.root = tmp_path
-    project.git("init", "--quiet")
+    git(tmp_path, "init", "--quiet")
     (tmp_path / "strategies" / "README.md").write_text("Who may change what.\n")
     assert lint_project(tmp_path, None, shared_workspace()) == ()
-    project.git("add", ".")
+    git(tmp_path, "add", ".")
     assert lint_project(tmp_path, None, shared_workspace()) == ()
 
 
@@ -213,6 +213,11 @@ TABLES: dict[str, str | bytes] = {
     "strategies/cohorts/more.csv": "participant_code,contributed\nCUST02,100\n",
     "strategies/funding/a.csv": "participant_code,amount\nCUST02,1\n",
 }
+TWINS = (
+    "strategies/cohorts/more.csv and strategies/cohorts/More.csv differ only in upper and "
+    "lower case"
+)
+SPELT = "strategies/cohorts/more.csv is spelt strategies/cohorts/More.csv where it is kept"
 
 
 def told(project: Project) -> list[tuple[str, str]]:
@@ -260,22 +265,62 @@ def test_what_git_does_not_have_is_told_where_it_is_named(tmp_path: Path) -> Non
     assert told(project) == []
 
 
-def test_names_that_differ_only_in_case_are_told(tmp_path: Path) -> None:
-    """Side by side, with or without Git; and when Git spells the file otherwise."""
+@pytest.mark.parametrize(
+    ("here", "tracked", "said"),
+    [
+        ("mM", None, TWINS),
+        ("mM", "mM", TWINS),
+        ("m", "mM", TWINS),
+        ("mM", "M", SPELT),
+        ("m", "M", SPELT),
+        ("M", None, SPELT),
+        ("m", "m", None),
+        ("m", None, None),
+    ],
+)
+def test_names_that_differ_only_in_case_are_told(
+    tmp_path: Path, here: str, tracked: str | None, said: str | None
+) -> None:
+    """Both at once, or Git or the folder (of a system that ignores case) with the other one."""
+    Project(tmp_path, TABLES)
+    documents = read_project(tmp_path, None, shared_workspace())
+    others = frozenset(documents.digests) - {"strategies/cohorts/more.csv"}
+
+    def files(letters: str) -> frozenset[str]:
+        return others | {f"strategies/cohorts/{letter}ore.csv" for letter in letters}
+
+    around = Surroundings(files(here), None if tracked is None else files(tracked))
+    found = [(str(one.span), one.detail) for one in perhaps_not_shared(documents, around)]
+    assert found == ([("strategies/more.yaml:5:16", said)] if said else [])
+
+
+def test_a_file_that_is_called_otherwise_is_named(tmp_path: Path) -> None:
+    """Where case counts it is missing, elsewhere it is odd; either way its spelling is told."""
     project = Project(tmp_path, TABLES)
-    twin = project.write("strategies/cohorts/More.csv", "x")
-    both = (
-        "strategies/cohorts/more.csv and strategies/cohorts/More.csv "
-        "differ only in upper and lower case"
-    )
-    assert told(project) == [("strategies/more.yaml:5:16", both)]
+    (tmp_path / "strategies/cohorts/more.csv").rename(tmp_path / "strategies/cohorts/More.csv")
+    (found,) = project.lints()
+    missing = ("E_FILE_MISSING", "there is More.csv: upper and lower case count")
+    assert missing == (found.code, found.hint) or found.detail == SPELT
+
+
+def test_what_a_link_leads_to_is_what_git_must_have(tmp_path: Path) -> None:
+    """A linked table, and one in a linked folder: the link is not enough, nor is the file."""
+    project = Project(tmp_path, TABLES)
+    project.write("strategies/more.yaml", MORE.replace("../strategies/funding", "../linked"))
+    (tmp_path / "strategies/cohorts/more.csv").rename(tmp_path / "more.csv")
+    (tmp_path / "strategies/cohorts/more.csv").symlink_to("../../more.csv")
+    (tmp_path / "strategies/funding").rename(tmp_path / "paid")
+    (tmp_path / "linked").symlink_to("paid")
     project.git("init", "--quiet")
     project.git("add", ".")
-    assert told(project) == [("strategies/more.yaml:5:16", both)]
-    project.git("rm", "--quiet", "--cached", "strategies/cohorts/more.csv")
-    twin.unlink()
-    kept = "strategies/cohorts/more.csv is spelt strategies/cohorts/More.csv where it is kept"
-    assert told(project) == [("strategies/more.yaml:5:16", kept)]
+    assert told(project) == []
+    table = ("strategies/more.yaml:5:16", "Git does not track strategies/cohorts/more.csv")
+    funding = ("strategies/more.yaml:6:26", "Git does not track linked/a.csv")
+    project.git("rm", "--quiet", "--cached", "more.csv", "paid/a.csv")
+    assert told(project) == [table, funding]
+    project.git("add", ".")
+    project.git("rm", "--quiet", "--cached", "strategies/cohorts/more.csv", "linked")
+    assert told(project) == [table, funding]
 
 
 # --- members ---------------------------------------------------------------------------------

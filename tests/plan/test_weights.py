@@ -8,12 +8,12 @@ import pytest
 
 from stratctl.core.diagnostic import Span
 from stratctl.core.plan import Plan
-from stratctl.core.state import Provenance, Target
+from stratctl.core.state import Target, WeightProvenance
 from stratctl.core.tables import Workspace
 from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
 
 COMPUTED = vector(BTC="0.5", ETH="0.5")
-PROVENANCE = Provenance(
+PROVENANCE = WeightProvenance(
     rule="equal_weight",
     span=Span("strategies/blue.yaml", 5, 1),
     sources=(),
@@ -26,7 +26,7 @@ HELD = holdings_worth(BTC="500", ETH="500")
 
 
 def planned(
-    satisfied: str, provenance: Provenance | None = PROVENANCE, absent: bool = False
+    satisfied: str, provenance: WeightProvenance | None = PROVENANCE, absent: bool = False
 ) -> Plan:
     """One participant who last satisfied a target, and pays in 500.00 more."""
     target = Target(COMPUTED, (), provenance)
