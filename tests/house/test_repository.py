@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ TOP_LEVEL = {
 LOCKS = ("build.txt", "dev.txt", "fuzz.txt", "runtime.txt")
 
 
+@cache
 def tracked() -> list[Path]:
     """Every file that Git keeps and that is on the disk, relative to the root."""
     listed = subprocess.run(
@@ -48,6 +50,7 @@ def tracked() -> list[Path]:
     return [path for path in paths if (ROOT / path).is_file()]
 
 
+@cache
 def texts() -> list[tuple[Path, str]]:
     """Every tracked file that is text, with its text."""
     found = []
@@ -59,6 +62,7 @@ def texts() -> list[tuple[Path, str]]:
     return found
 
 
+@cache
 def python_files() -> list[tuple[Path, ast.Module]]:
     """Every tracked Python file, parsed."""
     return [(path, ast.parse(text)) for path, text in texts() if path.suffix == ".py"]
