@@ -83,6 +83,8 @@ def _missing_keys(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]
 
 
 def _one_of(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
+    if not isinstance(error.instance, Node):
+        return  # what has no keys is of the wrong type, which is said
     choices = [choice["required"][0] for choice in error.validator_value]
     given = [choice for choice in choices if choice in error.instance]
     if not given and any(isinstance(key, Broken) for key in error.instance):

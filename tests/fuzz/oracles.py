@@ -99,16 +99,28 @@ def answered(made: object, found: Sequence[Diagnostic]) -> None:
 
 
 def same_as_a_plain_reader(documents: Sequence[Node], content: str) -> None:
-    """What was read without a finding is what a reader of bare texts sees, and no more or less."""
-    plain = list(yaml.load_all(content, Loader=yaml.CBaseLoader))
+    """What was read without a finding is what stands there, pair by pair, as another reader says.
+
+    Pairs, because a mapping would forget the first of two equal keys on both sides.
+    """
+    plain = [_pairs(node) for node in yaml.compose_all(content, Loader=yaml.CBaseLoader)]
     mine = [_bare(document) for document in documents]
     demand(mine == plain, "the texts of another reader", (mine, plain))
 
 
+def _pairs(node: Any) -> Any:
+    """What PyYAML composed, as ``_bare`` says it."""
+    if isinstance(node, yaml.MappingNode):
+        return {"pairs": [(_pairs(key), _pairs(value)) for key, value in node.value]}
+    if isinstance(node, yaml.SequenceNode):
+        return [_pairs(inner) for inner in node.value]
+    return node.value
+
+
 def _bare(value: Any) -> Any:
-    """Mappings, lists and the texts that stood in the file."""
+    """Mappings as pairs, lists, and the texts that stood in the file."""
     if isinstance(value, Node):
-        return {key: _bare(inner) for key, inner in value.items()}
+        return {"pairs": [(key, _bare(inner)) for key, inner in value.items()]}
     if isinstance(value, Items):
         return [_bare(inner) for inner in value]
     found = source_text(value)

@@ -98,6 +98,8 @@ def test_documents_that_are_lost_or_without_a_place_are_refused() -> None:
     """A value that another reader sees is there, and everything has its place."""
     with pytest.raises(oracles.Wrong):
         oracles.same_as_a_plain_reader([], "key: 1\n")
+    with pytest.raises(oracles.Wrong):
+        oracles.same_as_a_plain_reader(read_yaml(b"a: 2\n", "f.yaml").documents, "a: 1\na: 2\n")
     lost = Node((1, 1))
     lost["key"] = "1"
     with pytest.raises(oracles.Wrong):
