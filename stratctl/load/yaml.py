@@ -265,7 +265,7 @@ class _Composer:
         if not text:
             detail = "there is no key before the colon"
             self._report("E_YAML_KEY", detail, place, "write the key, or delete the colon")
-        elif not behind or behind.startswith(":"):  # else it stands alone, which is said next
+        elif behind[:1] not in {",", "}"}:  # else it stands alone, which is said next
             kind = "a boolean" if isinstance(value, bool) else "a number"
             reading = value.reading if isinstance(value, Doubtful) else kind
             detail = f"{text} can be read as {reading}"

@@ -92,7 +92,8 @@ def resolve_rows(
     before = len(problems)
     problems.extend(_scales(book))
     exact = len(problems) == before
-    for check in (_repeats, _repeated_amounts, _strangers, _unmanaged):
+    of_entries = (_repeated_amounts, _strangers) if book.has_entries else ()
+    for check in (_repeats, *of_entries, _unmanaged):
         problems.extend(check(book))
     if not exact:  # totals would be cut off, and findings about them false
         return Rows(workspace.table("desired", DESIRED_ROWS))
@@ -125,6 +126,8 @@ class _Book:
     """MEMBER_ROWS"""
     amounts: Table
     """AMOUNT_ROWS"""
+    has_entries: bool
+    """Whether any money is named by a key; looking for mistakes in none would cost as much."""
 
     @staticmethod
     def of(
@@ -159,6 +162,7 @@ class _Book:
             workspace.table("sources", SOURCES, list(zip(*places, strict=True))),
             _union(workspace, "members", MEMBER_ROWS, listed),
             _union(workspace, "amounts", AMOUNT_ROWS, funded),
+            bool(funded),
         )
 
     def findings(self, code: str, sql: str, hint: str) -> list[Diagnostic]:

@@ -202,6 +202,8 @@ def test_broken_syntax_names_the_place_to_look_at_and_a_way_out(
         ("? a\n: b", []),
         ("{010: 1}", ["E_TYPE_STRING_REQUIRED"]),
         ("? 010\n: 1", ["E_TYPE_STRING_REQUIRED"]),
+        ("? 010 # c\n: 1", ["E_TYPE_STRING_REQUIRED"]),
+        ("{? 010 # c\n: 1}", ["E_TYPE_STRING_REQUIRED"]),
     ],
 )
 def test_a_key_without_a_colon_is_told_apart_from_a_key_without_a_value(
