@@ -172,6 +172,9 @@ class Documents:
     """Names of Strategies whose documents have problems; None when some are not known by name."""
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """File -> its lines, for showing a finding in its place."""
+    weights: tuple[Read[Strategy], ...] = ()
+    """Sound allocations of documents that are broken elsewhere, in the shape of a Strategy that
+    says nothing else: for finding what is wrong in them, never for planning."""
 
     @property
     def environments(self) -> tuple[str, ...]:

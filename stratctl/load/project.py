@@ -89,6 +89,7 @@ def read_project(
         problems=in_reading_order(reader.problems),
         broken=None if reader.nameless else frozenset(reader.broken),
         lines=reader.lines,
+        weights=tuple(reader.weights),
     )
 
 
@@ -129,6 +130,7 @@ class _Reader:
     workspace: Workspace
     problems: list[Diagnostic] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    weights: list[Read[Strategy]] = field(default_factory=list)
     nameless: bool = False
     """Some document could not be read as far as its name."""
     bytes_read: int = 0
@@ -195,10 +197,34 @@ class _Reader:
             read = self._document(root, Places(name, root), kinds)
             if read is not None:
                 yield read
-            elif type(declared := root.get("name")) is str:
+                continue
+            self._beside(root, Places(name, root))
+            if type(declared := root.get("name")) is str:
                 self.broken.add(declared)
             else:
                 self.nameless = True
+
+    def _beside(self, root: Node, places: Places) -> None:
+        """Look at what a mistake elsewhere in its document would hide: tables and weights."""
+        named: list[tuple[Any, tuple[str | int, ...], tables.Sheet]]
+        named = [(root.get("source"), ("source", "file"), tables.MEMBERS)]
+        for label in ("funding", "payouts"):
+            entries = root.get(label)
+            for index, entry in enumerate(entries if isinstance(entries, Items) else ()):
+                named.append((entry, (label, index, "file"), tables.AMOUNTS))
+        for entry, path, sheet in named:
+            file = entry.get("file") if isinstance(entry, Node) else None
+            span = places.value(*path)
+            if type(file) is str and not any(span == told.span for told in self.problems):
+                self._table(file, places.file, span, sheet, [])
+        part = Node(root.place)
+        part.update(kind="Strategy", version=1, name="part", quoted_currency="USD")
+        part.update({key: root[key] for key in ("allocations", "exits") if key in root})
+        part.key_places = dict.fromkeys(part, root.place) | root.key_places
+        part.value_places = dict.fromkeys(part, root.place) | root.value_places
+        document, _ = check("Strategy", part, Places(places.file, part))
+        if isinstance(document, Strategy):
+            self.weights.append(Read(document, places))
 
     def _leave_out_the_rest(self) -> None:
         """Stop at a file whose documents have more findings than anybody reads."""

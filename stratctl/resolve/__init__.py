@@ -18,7 +18,7 @@ from stratctl.resolve.names import check_names, within
 from stratctl.resolve.rows import resolve_rows
 from stratctl.resolve.settings import acknowledgements, environment_of, policy_of
 from stratctl.resolve.strategies import resolve_strategies
-from stratctl.resolve.weights import resolve_weights
+from stratctl.resolve.weights import declared_target, resolve_weights
 
 __all__ = ["resolve", "resolve_environment"]
 
@@ -34,6 +34,9 @@ def resolve(documents: Documents, environment: str | None, workspace: Workspace)
     cohorts = [members for members in documents.cohorts if within((members.read,), chosen)]
     check_names(documents, strategies, cohorts, chosen, problems)
     weights = resolve_weights(strategies, documents, problems)
+    for part in documents.weights:
+        written = part.document
+        declared_target(written.allocations or {}, written.exits, part.places, problems)
     settings = environment_of(documents.project, chosen, problems)
     policy = policy_of(documents.policy, problems)
     declared = resolve_strategies(strategies, cohorts, weights, policy, chosen, problems)

@@ -199,6 +199,10 @@ def _all_above_zero(vector: Vector, span: Span, problems: list[Diagnostic]) -> b
 # --- what is written -------------------------------------------------------------------------
 
 
+TERMS_SHOWN_MAX = 20
+"""Weights that are written out in their sum."""
+
+
 def _declared(
     written: Mapping[str, str], places: Places, label: str, problems: list[Diagnostic]
 ) -> Weights | None:
@@ -213,7 +217,8 @@ def _declared(
     total = sum(weights.values())
     if total == WEIGHT_ONE_E18:
         return None if zero else weights
-    terms = " + ".join(written.values())
+    many = len(written) > TERMS_SHOWN_MAX
+    terms = f"the sum of {len(written)} weights" if many else " + ".join(written.values())
     gap = format_weight(abs(WEIGHT_ONE_E18 - total))
     direction = "more" if total < WEIGHT_ONE_E18 else "less"
     detail = f"{terms} = {format_weight(total)}"

@@ -419,3 +419,14 @@ def test_the_same_project_in_another_order_is_the_same_desired_state(tmp_path: P
     assert [{k: v for k, v in row.items() if k not in places} for row in rows(first)] == [
         {k: v for k, v in row.items() if k not in places} for row in rows(second)
     ]
+
+
+def test_a_long_sum_is_not_written_out(tmp_path: Path) -> None:
+    """Of many weights the total is said, not each term."""
+    weights = ", ".join(f"A{number}: 0.01" for number in range(25))
+    head = BASE["strategies/blue-chip.yaml"].partition("allocations")[0]
+    written = f"{head}allocations: {{{weights}}}\n"
+    project = Project(tmp_path, {"strategies/blue-chip.yaml": written})
+        tmp_path, {"strategies/blue-chip.yaml": f"{text}allocations: {{{weights}}}\n"}
+    )
+    assert [found.detail for found in project.says()] == ["the sum of 25 weights = 0.25"]
