@@ -427,6 +427,4 @@ def test_a_long_sum_is_not_written_out(tmp_path: Path) -> None:
     head = BASE["strategies/blue-chip.yaml"].partition("allocations")[0]
     written = f"{head}allocations: {{{weights}}}\n"
     project = Project(tmp_path, {"strategies/blue-chip.yaml": written})
-        tmp_path, {"strategies/blue-chip.yaml": f"{text}allocations: {{{weights}}}\n"}
-    )
     assert [found.detail for found in project.says()] == ["the sum of 25 weights = 0.25"]
