@@ -129,7 +129,9 @@ def _engine(threads: int | None) -> DuckDBPyConnection:
     few people, so every workspace is a database in it."""
     import duckdb
 
-    engine = duckdb.connect(":memory:")
+    # What it lacks it would fetch from the network, in the middle of reading a file.
+    alone = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    engine = duckdb.connect(":memory:", config=alone)
     # An engine that outlives its own module says so at length, on standard error.
     atexit.register(_engine.cache_clear)
     engine.execute("SET preserve_insertion_order = true")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 
 from stratctl.core.tables import Table, Workspace, literal
@@ -109,3 +111,22 @@ def test_a_literal_cannot_end_its_quotes(space: Workspace) -> None:
     text = "it's; DROP TABLE x; --"
     assert space.one(f"SELECT {literal(text)}") == (text,)
     space.run("SELECT 1")
+
+
+def test_the_engine_fetches_nothing(space: Workspace) -> None:
+    """What needs a part that the engine lacks is an error, never a download of that part."""
+    with pytest.raises(duckdb.Error, match="requires the extension"):
+        space.run("SELECT * FROM 'https://127.0.0.1:1/members.parquet'")
+
+
+def test_workspaces_do_not_see_each_other() -> None:
+    """Tables of one workspace are not there in another, and are gone with their own."""
+    one, other = Workspace(), Workspace()
+    table = one.table("members", {"a": "BIGINT"}, [[1]])
+    with pytest.raises(duckdb.CatalogException):
+        other.rows(f"SELECT * FROM {table}")
+    held = "SELECT count(*) FROM duckdb_databases() WHERE database_name LIKE 'workspace%'"
+    (before,) = other.one(held)
+    del one, table
+    gc.collect()
+    assert other.one(held) == (before - 1,)
