@@ -1,9 +1,9 @@
 """Columns: how ten or ten million participants travel from stage to stage.
 
-A ``Workspace`` is one embedded DuckDB connection; a ``Table`` is a materialised, typed table in
-it that nobody changes after it is made. Stages take Tables and return Tables, and the SQL between
-them stands beside the function that runs it. Column types are checked at every door, because SQL
-silently widens, rounds or turns to DOUBLE what nobody looked at.
+A ``Workspace`` is one embedded DuckDB connection; a ``Table`` is a typed table in it that nobody
+changes after it is made: materialised, or a view of tables that are. Stages take Tables and return
+Tables, and the SQL between them stands beside the function that runs it. Column types are checked
+at every door, because SQL silently widens, rounds or turns to DOUBLE what nobody looked at.
 """
 
 from __future__ import annotations
@@ -60,14 +60,27 @@ class Workspace:
 
     def select(self, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()) -> Table:
         """Materialise a query as a Table whose columns must come out as ``schema`` says."""
+        return self._create("TABLE", name, schema, sql, parameters)
+
+    def _create(
+        self, what: str, name: str, schema: Schema, sql: str, parameters: Sequence[Any]
+    ) -> Table:
         with self._lock:
             self._made += 1
             table = Table(self, f"{name}_{self._made}", dict(schema))
-            self._connection.execute(f"CREATE TABLE {table.name} AS {sql}", list(parameters))
+            self._connection.execute(f"CREATE {what} {table.name} AS {sql}", list(parameters))
             stored = self._connection.table(table.name)
             made = dict(zip(stored.columns, map(str, stored.types), strict=True))
         assert made == table.schema, f"{name}: {made} is not {table.schema}"
         return table
+
+    def view(self, name: str, schema: Schema, sql: str) -> Table:
+        """A Table that is read where it stands: columns of others, and constants beside them.
+
+        For what copying would only make larger. The query must be cheap, and say the same whenever
+        it is run: its tables never change and are not dropped while the view is in use.
+        """
+        return self._create("VIEW", name, schema, sql, ())
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and fetch all of it. The caller orders it if the order matters."""

@@ -22,6 +22,7 @@ from stratctl.documents.kinds import (
 from stratctl.documents.problems import SUMMARIES, problem, warning
 from stratctl.documents.schema import schemas
 from stratctl.documents.sources import (
+    AMOUNT_TYPES,
     ENTRY_ROWS,
     FUNDING_ROWS,
     Documents,
@@ -34,6 +35,7 @@ from stratctl.documents.sources import (
 )
 
 __all__ = [
+    "AMOUNT_TYPES",
     "DECLARED",
     "ENTRY_ROWS",
     "FUNDING_ROWS",

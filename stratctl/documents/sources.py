@@ -19,18 +19,22 @@ from stratctl.documents.kinds import (
 
 Kind = TypeVar("Kind", bound=Document, covariant=True)
 
+AMOUNT_TYPES = ("DECIMAL(18,2)", "DECIMAL(23,8)")
+"""An amount as it was written, exactly. The finer type where some row has more decimals than two,
+so that most tables need not be looked at again for their decimals."""
+
 ENTRY_ROWS = {
     "participant_code": "VARCHAR",
-    "contributed": "VARCHAR",
-    "withdrawn": "VARCHAR",
-    "status": "VARCHAR",
+    "contributed": "AMOUNT",
+    "withdrawn": "AMOUNT",
+    "exited": "BOOLEAN",
     "auto_rebalance": "BOOLEAN",
     "line": "INTEGER",
 }
-"""The members of a cohort as one source lists them: texts that keep to their grammars. A NULL is
-what was not said. ``line``: of the file; the row number in a file without lines."""
+"""The members of a cohort as one source lists them; AMOUNT is one of AMOUNT_TYPES. A NULL is what
+was not said. ``line``: of the file; the row number in a source without lines."""
 
-FUNDING_ROWS = {"participant_code": "VARCHAR", "amount": "VARCHAR", "line": "INTEGER"}
+FUNDING_ROWS = {"participant_code": "VARCHAR", "amount": "AMOUNT", "line": "INTEGER"}
 """One named contribution or payout, likewise."""
 
 
@@ -121,7 +125,7 @@ class Entries:
     file: str
     """The file that the rows stand in."""
     has_lines: bool
-    """False where ``line`` counts rows (Parquet)."""
+    """False where ``line`` counts rows (Parquet, SQL)."""
     rows: Table
     """ENTRY_ROWS or FUNDING_ROWS."""
     column: int = 1
@@ -171,7 +175,7 @@ class Documents:
     broken: frozenset[str] | None
     """Names of Strategies whose documents have problems; None when some are not known by name."""
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """File -> its lines, for showing a finding in its place."""
+    """YAML file -> its lines, for showing a finding in its place."""
     weights: tuple[Read[Strategy], ...] = ()
     """Sound allocations of documents that are broken elsewhere, in the shape of a Strategy that
     says nothing else: for finding what is wrong in them, never for planning."""

@@ -8,7 +8,9 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.errors import UsageError
@@ -69,6 +71,14 @@ class Refused(Exception):
         return problem(self.code, self.detail, span, self.hint)
 
 
+@dataclass(frozen=True)
+class Held:
+    """A file while it is held: its path for an engine, its bytes for whoever checks them."""
+
+    path: Path
+    stream: BinaryIO
+
+
 class Folder:
     """The files under one project root. Each is read once; ``digests`` remembers what was in it."""
 
@@ -123,14 +133,15 @@ class Folder:
         return data
 
     @contextmanager
-    def held(self, name: str) -> Iterator[Path]:
+    def held(self, name: str) -> Iterator[Held]:
         """A file that another reader opens by its path; Refused if it changes meanwhile."""
         with self._opened(name) as descriptor:
             before = os.fstat(descriptor)
+            path = self._real(name)
             with os.fdopen(os.dup(descriptor), "rb") as stream:
                 self.digests[name] = hashlib.file_digest(stream, "sha256").hexdigest()
-            path = self._real(name)
-            yield path
+                stream.seek(0)
+                yield Held(path, stream)
             if _identity(path.stat()) != _identity(before):
                 hint = "run again when nobody writes to it"
                 raise Refused("E_FILE_CHANGED", f"{name} is not what it was a moment ago", hint)

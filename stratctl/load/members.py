@@ -7,12 +7,13 @@ keeps to the schema goes straight into columns, and only the others are looked a
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from stratctl.core.tables import Workspace
 from stratctl.documents import Entries, Items, Node
 from stratctl.documents.grammar import AMOUNT, PARTICIPANT_CODE, source_text
-from stratctl.load.tables import Sheet
+from stratctl.load.tables.cells import Found, Sheet, checked
 
 _CODE = re.compile(PARTICIPANT_CODE, re.ASCII)
 _AMOUNT = re.compile(AMOUNT, re.ASCII)
@@ -27,11 +28,19 @@ def suspicious(rows: Items, sheet: Sheet) -> list[int]:
 
 def to_entries(rows: Items, file: str, sheet: Sheet, workspace: Workspace) -> Entries:
     """Rows that keep to the schema, as columns."""
-    columns = [[source_text(row.get(column)) for row in rows] for column in sheet.columns]
+    kinds = {
+        column: "BOOLEAN" if column == "auto_rebalance" else "VARCHAR"
+        for column in sheet.columns
+        if any(column in row for row in rows)
+    }
+    columns = [[source_text(row.get(column)) for row in rows] for column in kinds]
     columns.append([line for line, _ in rows.places])
-    table = workspace.table("inline", sheet.schema, columns)
+    table = workspace.table("inline", {**kinds, "line": "INTEGER"}, columns)
+    found = Found(file, table.name, kinds, sparse=True)
+    entries, problems = checked(found, sheet, workspace)
+    assert entries is not None, problems  # the schema has the same grammars
     begins = {column for _, column in rows.places}
-    return Entries(file, True, table, begins.pop() if len(begins) == 1 else 1)
+    return replace(entries, column=begins.pop()) if len(begins) == 1 else entries
 
 
 def _plain(row: Any, known: frozenset[str], required: tuple[str, ...]) -> bool:

@@ -312,11 +312,9 @@ class _Reader:
         except Refused as refused:
             self.problems.append(refused.at(span))
             return []
-        entries, problems, lines = tables.read_table(self.folder, name, sheet, self.workspace, span)
+        entries, problems = tables.read_table(self.folder, name, sheet, self.workspace, span)
         self.problems.extend(problems)
         files.append(name)
-        if lines:
-            self.lines[name] = lines
         return [] if entries is None else [entries]
 
 

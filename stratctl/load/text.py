@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import islice
 
 from stratctl.core.diagnostic import Diagnostic, Span
@@ -53,6 +54,16 @@ def decode(data: bytes, file: str) -> tuple[str, list[Diagnostic]]:
         for found in islice(FORBIDDEN.finditer(text), _FORBIDDEN_SHOWN_MAX)
     ]
     return ("" if hidden else text), hidden
+
+
+def split_lines(text: str) -> Iterator[str]:
+    """The lines one by one, each with its end: a list of them would be larger than the text."""
+    begin = 0
+    while (end := text.find("\n", begin) + 1) > 0:
+        yield text[begin:end]
+        begin = end
+    if begin < len(text):
+        yield text[begin:]
 
 
 def problem_of_character(character: str, span: Span) -> Diagnostic:

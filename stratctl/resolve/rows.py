@@ -1,6 +1,9 @@
 """Participants: the rows of every source -> one table of totals, in SQL beside its meaning.
 
-The checks run over columns; a finding fetches the rows that it names, and never more than 100.
+A source belongs to one cohort, so what its cohort, its currency and the types of its columns rule
+out is never looked for. What remains is looked for in columns; a finding fetches the rows that it
+names, and never more than 100. Totals stay where they were read: the desired rows are a view that
+adds what is the same for a whole source.
 """
 
 from __future__ import annotations
@@ -53,19 +56,24 @@ COHORTS = {
 MEMBER_ROWS = {
     "source": "INTEGER",
     "participant_code": "VARCHAR",
-    "contributed": "VARCHAR",
-    "withdrawn": "VARCHAR",
-    "status": "VARCHAR",
+    "contributed_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "exited": "BOOLEAN",
     "auto_rebalance": "BOOLEAN",
     "line": "INTEGER",
 }
+"""A NULL is what was not said."""
 
 AMOUNT_ROWS = {
     "source": "INTEGER",
     "participant_code": "VARCHAR",
-    "amount": "VARCHAR",
+    "amount_minor": "BIGINT",
     "line": "INTEGER",
 }
+
+_VIEWED_MAX = 8
+"""Sources that are read where they stand; more of them are copied together, so that no query has
+hundreds of parts."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ def resolve_rows(
     before = len(problems)
     problems.extend(_scales(book))
     exact = len(problems) == before
-    of_entries = (_repeated_amounts, _strangers) if book.has_entries else ()
+    of_entries = (_repeated_amounts, _strangers) if book.funded else ()
     for check in (_repeats, *of_entries, _unmanaged):
         problems.extend(check(book))
     if not exact:  # totals would be cut off, and findings about them false
@@ -103,14 +111,29 @@ def resolve_rows(
     if len(problems) > before:
         return Rows(workspace.table("desired", DESIRED_ROWS))
     amounts = _entry_amounts(book)
-    rows = Rows(
+    return Rows(
         _desired(book, totals),
         named_entries(amounts, _entry_spans(declared.cohorts)),
         entry_members(amounts),
     )
-    for used in (book.members, book.amounts, totals, amounts):
-        workspace.run(f"DROP TABLE {used}")
-    return rows
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The rows of one file or list, the cohort that they belong to, and its currency's decimals."""
+
+    number: int
+    cohort: CohortPlan
+    digits: int
+    entries: Entries
+
+    @property
+    def strategy(self) -> str:
+        return self.cohort.members.read.document.strategy
+
+    def decimals(self, column: str) -> int:
+        """How fine the amounts of a column can be: the scale of DECIMAL(precision,scale)."""
+        return int(self.entries.rows.schema[column].removesuffix(")").rpartition(",")[2])
 
 
 @dataclass(frozen=True)
@@ -118,33 +141,32 @@ class _Book:
     """Everything that cohorts list, and where it stands."""
 
     workspace: Workspace
-    sources: tuple[Entries, ...]
     cohorts: Table
     places: Table
     """SOURCES"""
+    listed: tuple[_Source, ...]
+    funded: tuple[_Source, ...]
     members: Table
     """MEMBER_ROWS"""
     amounts: Table
     """AMOUNT_ROWS"""
-    has_entries: bool
-    """Whether any money is named by a key; looking for mistakes in none would cost as much."""
 
     @staticmethod
     def of(
         plans: Sequence[CohortPlan], currencies: Mapping[str, str], workspace: Workspace
     ) -> _Book:
-        sources: list[Entries] = []
         places: list[tuple[int, int, str | None, int, str, bool]] = []
-        listed: list[str] = []
-        funded: list[str] = []
+        listed: list[_Source] = []
+        funded: list[_Source] = []
 
         def add(
-            cohort: int, entry: str | None, sign: int, entries: Entries, into: list[str]
+            cohort: int, entry: str | None, sign: int, entries: Entries, into: list[_Source]
         ) -> None:
-            source = len(sources)
+            source = len(places)
+            plan = plans[cohort]
+            digits = minor_digits(currencies[plan.members.read.document.strategy])
             places.append((source, cohort, entry, sign, entries.file, entries.has_lines))
-            sources.append(entries)
-            into.append(f"SELECT {source} AS source, * FROM {entries.rows}")
+            into.append(_Source(source, plan, digits, entries))
 
         for cohort, plan in enumerate(plans):
             written = plan.members.read.document
@@ -157,13 +179,22 @@ class _Book:
         cohorts = [_cohort_row(number, plan, currencies) for number, plan in enumerate(plans)]
         return _Book(
             workspace,
-            tuple(sources),
             workspace.table("cohorts", COHORTS, list(zip(*cohorts, strict=True))),
             workspace.table("sources", SOURCES, list(zip(*places, strict=True))),
-            _union(workspace, "members", MEMBER_ROWS, listed),
-            _union(workspace, "amounts", AMOUNT_ROWS, funded),
-            bool(funded),
+            tuple(listed),
+            tuple(funded),
+            _union(workspace, "members", MEMBER_ROWS, [_member_rows(each) for each in listed]),
+            _union(workspace, "amounts", AMOUNT_ROWS, [_amount_rows(each) for each in funded]),
         )
+
+    def repeats_somebody(self, strategy: str) -> bool:
+        """Whether two rows of one Strategy name one participant."""
+        sources = [str(each.number) for each in self.listed if each.strategy == strategy]
+        (repeated,) = self.workspace.one(
+            f"SELECT count(*) > count(DISTINCT participant_code) FROM {self.members} "
+            f"WHERE source IN ({', '.join(sources)})"
+        )
+        return bool(repeated)
 
     def findings(self, code: str, sql: str, hint: str) -> list[Diagnostic]:
         """One finding per row (source, line, detail) of a query, and how many more there are."""
@@ -172,9 +203,10 @@ class _Book:
             f"JOIN {self.places} p ON p.source = q.source "
             f"ORDER BY p.file, q.line, q.detail LIMIT {SHOWN_MAX + 1}"
         )
+        sources = {each.number: each.entries for each in (*self.listed, *self.funded)}
         found = []
         for source, line, detail in rows[:SHOWN_MAX]:
-            entries = self.sources[source]
+            entries = sources[source]
             said = detail if entries.has_lines else f"{detail}, {entries.where(line)}"
             found.append(problem(code, said, entries.span(line), hint))
         if len(rows) > SHOWN_MAX:
@@ -198,37 +230,63 @@ def _cohort_row(number: int, plan: CohortPlan, currencies: Mapping[str, str]) ->
     )
 
 
+def _member_rows(source: _Source) -> str:
+    return (
+        f"SELECT {source.number} AS source, participant_code, "
+        f"{_minor(source, 'contributed')} AS contributed_minor, "
+        f"{_minor(source, 'withdrawn')} AS withdrawn_minor, "
+        f"exited, auto_rebalance, line FROM {source.entries.rows}"
+    )
+
+
+def _amount_rows(source: _Source) -> str:
+    return (
+        f"SELECT {source.number} AS source, participant_code, "
+        f"{_minor(source, 'amount')} AS amount_minor, line FROM {source.entries.rows}"
+    )
+
+
+def _minor(source: _Source, amount: str) -> str:
+    """An exact decimal -> minor units. Finer ones would be rounded, so _scales comes first."""
+    scale = source.decimals(amount)
+    return f"CAST(CAST({amount} AS DECIMAL(38,{scale})) * {10**source.digits} AS BIGINT)"
+
+
 def _union(workspace: Workspace, name: str, schema: Schema, parts: Sequence[str]) -> Table:
     if not parts:
         return workspace.table(name, schema)
-    return workspace.select(name, schema, " UNION ALL ".join(parts))
+    gather = workspace.view if len(parts) <= _VIEWED_MAX else workspace.select
+    return gather(name, schema, " UNION ALL ".join(parts))
 
 
 # --- checks ----------------------------------------------------------------------------------
 
 
-_DECIMALS = "length(rtrim(split_part(r.{}, '.', 2), '0'))"
-"""Decimals of an amount's text; trailing zeros are none."""
-
-
 def _scales(book: _Book) -> list[Diagnostic]:
-    """Amounts with more decimals than the currency has."""
-    columns = (
-        (book.members, "contributed"),
-        (book.members, "withdrawn"),
-        (book.amounts, "amount"),
-    )
-    sql = " UNION ALL ".join(
-        f"SELECT r.source, r.line, '{column} ' || r.{column} || ' has more decimals (' "
-        f"|| {_DECIMALS.format(column)} || ') than its currency (' || c.digits || ')' AS detail "
-        f"FROM {table} r {_with_cohort(book)} WHERE {_DECIMALS.format(column)} > c.digits"
-        for table, column in columns
-    )
+    """Amounts with more decimals than the currency has; trailing zeros are none."""
+    columns = [
+        *((each, column) for each in book.listed for column in ("contributed", "withdrawn")),
+        *((each, "amount") for each in book.funded),
+    ]
+    decimals = "length(split_part(text, '.', 2))"
+    parts = [
+        f"SELECT {each.number} AS source, line, '{column} ' || text || ' has more decimals (' "
+        f"|| {decimals} || ') than its currency ({each.digits})' AS detail FROM "
+        f"(SELECT line, rtrim(CAST({column} AS VARCHAR), '0') AS text FROM {each.entries.rows}) "
+        f"WHERE {decimals} > {each.digits}"
+        for each, column in columns
+        if each.decimals(column) > each.digits
+    ]
+    if not parts:
+        return []
+    sql = " UNION ALL ".join(parts)
     return book.findings("E_AMOUNT_SCALE", sql, "round it yourself: nothing is rounded here")
 
 
 def _repeats(book: _Book) -> list[Diagnostic]:
     """A participant that two rows of one Strategy name: each but the first is a finding."""
+    if not any(map(book.repeats_somebody, {each.strategy for each in book.listed})):
+        return []
     sql = f"""
         SELECT source, line, participant_code || ' of ' || strategy || ' is also '
             || CASE WHEN other_has_lines THEN 'at ' || other_file || ':' || other_line
@@ -277,78 +335,77 @@ def _strangers(book: _Book) -> list[Diagnostic]:
 def _unmanaged(book: _Book) -> list[Diagnostic]:
     """What a row says about something that its cohort does not manage would never come true."""
     said = (
-        ("contributed", "r.contributed IS NOT NULL", "funding"),
-        ("withdrawn", "r.withdrawn IS NOT NULL", "funding"),
-        ("status exited", "r.status = 'exited'", "membership"),
-        ("auto_rebalance", "r.auto_rebalance IS NOT NULL", "flags"),
+        ("contributed", "contributed IS NOT NULL", "funding"),
+        ("withdrawn", "withdrawn IS NOT NULL", "funding"),
+        ("status exited", "exited", "membership"),
+        ("auto_rebalance", "auto_rebalance IS NOT NULL", "flags"),
     )
-    sql = " UNION ALL ".join(
-        f"SELECT r.source, r.line, r.participant_code || ' has {what}, but ' || c.cohort "
-        f"|| ' does not manage {part}' AS detail FROM {book.members} r {_with_cohort(book)} "
-        f"WHERE {condition} AND NOT c.{part}"
+    parts = [
+        f"SELECT {each.number} AS source, line, participant_code || ' has {what}, but "
+        f"{each.cohort.members.read.document.name} does not manage {part}' AS detail "
+        f"FROM {each.entries.rows} WHERE {condition}"
+        for each in book.listed
         for what, condition, part in said
-    )
+        if part not in each.cohort.members.read.document.managed
+    ]
+    if not parts:
+        return []
+    sql = " UNION ALL ".join(parts)
     return book.findings("E_MANAGES", sql, "delete it here, or let the cohort manage it")
 
 
 def _not_positive(book: _Book, totals: Table) -> list[Diagnostic]:
     sql = f"""
         SELECT t.source, t.line, t.participant_code || ' has contributed nothing' AS detail
-        FROM {totals} t JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
-        WHERE c.funding AND c.complete AND t.contributed_minor = 0
+        FROM {totals} t {_with_cohort(book, "t")}
+        WHERE c.funding AND c.complete AND coalesce(t.contributed_minor, 0) = 0
         UNION ALL
-        SELECT r.source, r.line, 'amount ' || r.amount AS detail FROM {book.amounts} r
-        WHERE NOT regexp_matches(r.amount, '[1-9]')"""
+        SELECT r.source, r.line, r.participant_code || ' has the amount 0' AS detail
+        FROM {book.amounts} r WHERE r.amount_minor = 0"""
     hint = "say what was paid in; to leave somebody out, leave the row out"
     return book.findings("E_AMOUNT_NOT_POSITIVE", sql, hint)
 
 
 def _too_large(book: _Book, totals: Table) -> list[Diagnostic]:
+    """Only sums can be: a single amount has at most 15 digits before the point."""
+    if not book.funded:
+        return []
     sql = f"""
         SELECT t.source, t.line, 'the total of ' || t.participant_code || ' has '
             || length(CAST(greatest(t.contributed_minor, t.withdrawn_minor) // c.unit AS VARCHAR))
             || ' digits before the point; at most ' || ({_DIGITS_MAX} - c.digits)
             || ' are accepted' AS detail
-        FROM {totals} t JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
+        FROM {totals} t {_with_cohort(book, "t")}
         WHERE greatest(t.contributed_minor, t.withdrawn_minor) > {AMOUNT_MAX_MINOR}"""
     return book.findings("E_AMOUNT_SIZE", sql, "look for a point that is missing")
 
 
 # --- totals ----------------------------------------------------------------------------------
 
-TOTALS = {
-    "source": "INTEGER",
-    "cohort_id": "INTEGER",
-    "participant_code": "VARCHAR",
-    "contributed_minor": "HUGEINT",
-    "withdrawn_minor": "HUGEINT",
-    "exited": "BOOLEAN",
-    "auto_rebalance": "BOOLEAN",
-    "line": "INTEGER",
-}
+TOTALS = MEMBER_ROWS | {"contributed_minor": "HUGEINT", "withdrawn_minor": "HUGEINT"}
 """HUGEINT until the size is checked: a sum of BIGINT is one, and never leaves this file."""
 
 
 def _totals(book: _Book) -> Table:
     """Declared totals with everything that was funded and paid out under a key."""
+    if not book.funded:
+        return book.members
     return book.workspace.select(
         "totals",
         TOTALS,
         f"""
         WITH flows AS (
             SELECT p.cohort_id, r.participant_code,
-                sum(CASE WHEN p.sign > 0 THEN {_minor("r.amount")} ELSE 0 END) AS paid_in,
-                sum(CASE WHEN p.sign < 0 THEN {_minor("r.amount")} ELSE 0 END) AS paid_out
+                sum(CASE WHEN p.sign > 0 THEN r.amount_minor ELSE 0 END) AS paid_in,
+                sum(CASE WHEN p.sign < 0 THEN r.amount_minor ELSE 0 END) AS paid_out
             FROM {book.amounts} r {_with_cohort(book)}
             GROUP BY p.cohort_id, r.participant_code)
-        SELECT r.source, p.cohort_id, r.participant_code,
-            CAST({_minor("r.contributed")} AS HUGEINT) + coalesce(f.paid_in, 0)
+        SELECT r.source, r.participant_code,
+            CAST(coalesce(r.contributed_minor, 0) AS HUGEINT) + coalesce(f.paid_in, 0)
                 AS contributed_minor,
-            CAST({_minor("r.withdrawn")} AS HUGEINT) + coalesce(f.paid_out, 0)
+            CAST(coalesce(r.withdrawn_minor, 0) AS HUGEINT) + coalesce(f.paid_out, 0)
                 AS withdrawn_minor,
-            coalesce(r.status = 'exited', false) AS exited,
-            coalesce(r.auto_rebalance, c.flag) AS auto_rebalance,
-            r.line
+            r.exited, r.auto_rebalance, r.line
         FROM {book.members} r {_with_cohort(book)}
         LEFT JOIN flows f
             ON f.cohort_id = p.cohort_id AND f.participant_code = r.participant_code""",
@@ -357,12 +414,12 @@ def _totals(book: _Book) -> Table:
 
 def _entry_amounts(book: _Book) -> Table:
     """ENTRY_AMOUNTS"""
-    return book.workspace.select(
+    return book.workspace.view(
         "entry_amounts",
         ENTRY_AMOUNTS,
         f"""
         SELECT p.entry AS key, CASE WHEN p.sign > 0 THEN 'funding' ELSE 'payouts' END AS kind,
-            c.strategy, r.participant_code, CAST({_minor("r.amount")} AS BIGINT) AS amount_minor
+            c.strategy, r.participant_code, r.amount_minor
         FROM {book.amounts} r {_with_cohort(book)}""",
     )
 
@@ -376,36 +433,25 @@ def _entry_spans(plans: Sequence[CohortPlan]) -> dict[str, Span]:
     }
 
 
-def _minor(amount: str) -> str:
-    """Checked amount text -> minor units, exactly: digits before and after the point apart."""
-    fraction = f"rpad(left(split_part({amount}, '.', 2), c.digits), c.digits, '0')"
+def _with_cohort(book: _Book, rows: str = "r") -> str:
     return (
-        f"(coalesce(CAST(split_part({amount}, '.', 1) AS BIGINT), 0) * c.unit "
-        f"+ CAST(coalesce(nullif({fraction}, ''), '0') AS BIGINT))"
-    )
-
-
-def _with_cohort(book: _Book) -> str:
-    return (
-        f"JOIN {book.places} p ON p.source = r.source "
+        f"JOIN {book.places} p ON p.source = {rows}.source "
         f"JOIN {book.cohorts} c ON c.cohort_id = p.cohort_id"
     )
 
 
 def _desired(book: _Book, totals: Table) -> Table:
-    return book.workspace.select(
+    return book.workspace.view(
         "desired",
         DESIRED_ROWS,
         f"""
         SELECT c.strategy, t.participant_code, c.cohort,
-            CAST(t.contributed_minor AS BIGINT) AS contributed_minor,
-            CAST(t.withdrawn_minor AS BIGINT) AS withdrawn_minor,
-            t.exited, t.auto_rebalance, c.overrides_flag, c.target,
+            CAST(coalesce(t.contributed_minor, 0) AS BIGINT) AS contributed_minor,
+            CAST(coalesce(t.withdrawn_minor, 0) AS BIGINT) AS withdrawn_minor,
+            coalesce(t.exited, false) AS exited,
+            coalesce(t.auto_rebalance, c.flag) AS auto_rebalance, c.overrides_flag, c.target,
             c.membership AS manages_membership, c.funding AS manages_funding,
             c.allocations AS manages_allocations, c.flags AS manages_flags,
             c.held, p.file, t.line
-        FROM {totals} t
-        JOIN {book.places} p ON p.source = t.source
-        JOIN {book.cohorts} c ON c.cohort_id = t.cohort_id
-        ORDER BY c.strategy, t.participant_code""",
+        FROM {totals} t {_with_cohort(book, "t")}""",
     )

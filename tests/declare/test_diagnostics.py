@@ -22,7 +22,7 @@ def emitted(*folders: str) -> set[str]:
     source = "\n".join(
         path.read_text("utf-8")
         for folder in folders
-        for path in sorted((ROOT / "stratctl" / folder).glob("*.py"))
+        for path in sorted((ROOT / "stratctl" / folder).rglob("*.py"))
     )
     return set(re.findall(r'"([EW]_[A-Z_]+)"', source))
 

@@ -134,7 +134,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     """What was checked must be what was used."""
     path = Project(tmp_path).write("strategies/x.parquet", "one")
     holding = Folder(tmp_path).held("strategies/x.parquet")
-    assert holding.__enter__().read_text() == "one"
+    assert holding.__enter__().path.read_text() == "one"
     path.write_text("another")
     with pytest.raises(Refused) as raised:
         holding.__exit__(None, None, None)

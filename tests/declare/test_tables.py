@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import time
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -17,7 +18,8 @@ from stratctl.core.diagnostic import Span
 from stratctl.core.money import NotExact, parse_amount, parse_units
 from stratctl.core.tables import Workspace
 from stratctl.load.files import Folder
-from stratctl.load.tables import MEMBERS, column_of, read_table
+from stratctl.load.tables import MEMBERS, read_table
+from stratctl.load.tables.csv_text import column_of
 from tests.declare.world import Project, shared_workspace
 
 HERE = Span("strategies/founders.yaml", 5, 9)
@@ -26,7 +28,7 @@ FOUNDERS = "kind: Cohort\nversion: 1\nname: founders\nstrategy: blue-chip\nsourc
 
 def read(tmp_path: Path, name: str) -> tuple[list[tuple[object, ...]], list[str]]:
     """The rows of a file and the codes of its findings."""
-    made, problems, _ = read_table(Folder(tmp_path), name, MEMBERS, shared_workspace(), HERE)
+    made, problems = read_table(Folder(tmp_path), name, MEMBERS, shared_workspace(), HERE)
     rows = made.rows.rows("line") if made else []
     return rows, [found.code for found in problems]
 
@@ -36,7 +38,7 @@ def test_csv_columns_are_matched_by_name(tmp_path: Path) -> None:
     text = "withdrawn,participant_code,contributed\n1.00,CUST01,15000.00\n"
     (tmp_path / "x.csv").write_text(text)
     assert read(tmp_path, "x.csv") == (
-        [("CUST01", "15000.00", "1.00", None, None, 2)],
+        [("CUST01", Decimal("15000.00"), Decimal("1.00"), None, None, 2)],
         [],
     )
     types = "{'participant_code': 'VARCHAR', 'contributed': 'VARCHAR', 'withdrawn': 'VARCHAR'}"
@@ -54,8 +56,8 @@ def test_csv_accepts_what_people_and_programs_write(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(text.encode())
     (tmp_path / "y.csv").write_bytes(f"{text}\r\n\r\n\r\n".encode())
     expected = [
-        ("CUST01", "15000.00", None, None, None, 2),
-        ("CUST02", "1", "0", "exited", False, 3),
+        ("CUST01", Decimal("15000.00"), None, None, None, 2),
+        ("CUST02", Decimal(1), Decimal(0), True, False, 3),
     ]
     assert read(tmp_path, "x.csv") == (expected, [])
     assert read(tmp_path, "y.csv") == (expected, [])
@@ -82,7 +84,7 @@ def test_csv_is_read_exactly_or_answered(
     (folder / "x.csv").write_bytes(stream.getvalue().encode())
     read_rows, codes = read(folder, "x.csv")
     if not codes:
-        assert [row[:2] for row in read_rows] == rows
+        assert [row[:2] for row in read_rows] == [(c, Decimal(a)) for c, a in rows]
         assert all(row[0] == "CUST01" or row[0] == "12345E" for row in read_rows)
     else:
         assert not read_rows
@@ -99,7 +101,7 @@ def test_the_amounts_of_tables_are_those_of_the_money_grammar(
     (folder / "x.csv").write_text(f"participant_code,contributed\nCUST01,{quoted}\n")
     rows, codes = read(folder, "x.csv")
     exact = re.fullmatch(r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,8})?", text) is not None
-    assert (rows[0][1] if rows else None) == (text if exact else None)
+    assert (rows[0][1] if rows else None) == (Decimal(text) if exact else None)
     assert bool(codes) is not exact
     if exact and len(text.partition(".")[2].rstrip("0")) <= 2:
         assert parse_amount(text, "USD") * 100 == parse_units(text, 4)
@@ -128,7 +130,7 @@ def test_exact_parquet_types_keep_their_text(tmp_path: Path, amount: str, text: 
     """Decimals, integers and text arrive digit by digit."""
     rows, codes = parquet(tmp_path, f"SELECT 'CUST01' AS participant_code, {amount} AS contributed")
     assert codes == []
-    assert rows == [("CUST01", text, None, None, None, 1)]
+    assert rows == [("CUST01", Decimal(text), None, None, None, 1)]
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_a_file_name_is_never_a_pattern(tmp_path: Path) -> None:
     folder.mkdir()
     duckdb.sql("CREATE OR REPLACE TABLE t AS SELECT 'CUST01' AS participant_code")
     duckdb.sql(f"COPY t TO '{folder}/x.parquet' (FORMAT parquet)")
-    made, problems, _ = read_table(
+    made, problems = read_table(
         Folder(tmp_path), "a[1]*?/x.parquet", MEMBERS, Workspace(threads=1), HERE
     )
     assert problems == []
@@ -217,7 +219,7 @@ def test_bad_cells_are_shown_up_to_a_hundred_with_the_number_of_the_rest(tmp_pat
     project.write("strategies/x.csv", f"participant_code,contributed\n{rows}")
     found = project.says()
     assert len(found) == 100
-    assert "; and 50 more cells like it in this file" in found[-1].detail
+    assert "; and 50 more mistakes in this table" in found[-1].detail
 
 
 @given(st.lists(st.text('a," =;é', max_size=4), min_size=1, max_size=5), st.booleans())

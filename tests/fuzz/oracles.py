@@ -192,6 +192,29 @@ def cell_is_good(column: str, cell: str) -> bool:
     return plain_decimal(cell) is not None and len(whole) <= 15 and len(decimals) <= 8
 
 
+def as_meant(row: Row, columns: Sequence[str]) -> Row:
+    """The texts of a row as the values that they stand for, each in one way."""
+    *cells, line = row
+    values: list[object] = []
+    for column, cell in zip(columns, cells, strict=True):
+        if column in {"contributed", "withdrawn", "amount"} and cell is not None:
+            values.append(Decimal(cell))
+        elif column == "status" and cell is not None:
+            values.append(cell == "exited")
+        else:
+            values.append(cell)
+    return (*map(plainly, values), line)
+
+
+def plainly(value: object) -> str | None:
+    """A value of a row as text: however it is stored, equal values are equal texts."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return None if value is None else str(value)
+
+
 _DIGITS = frozenset("0123456789")
 _CODE = _DIGITS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 

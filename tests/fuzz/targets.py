@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from pathlib import Path, PurePosixPath
 from zlib import crc32
 
@@ -49,10 +48,12 @@ from tests.fuzz.oracles import (
     Lines,
     Row,
     answered,
+    as_meant,
     demand,
     findings_are_sound,
     places_are_complete,
     plain_decimal,
+    plainly,
     rows_by_another_reader,
     same_as_a_plain_reader,
     written_out,
@@ -157,21 +158,20 @@ class _Answer:
 
 def _validated(root: Path) -> _Answer:
     """What validating does. The tables that are made on the way are forgotten."""
-    workspace = _workspace()
-    with _forgotten(workspace):
-        try:
-            documents, made = within_limits(lambda: _resolved(root, workspace))
-        except InputError as error:
-            return _Answer(False, error.diagnostics)
-        except UsageError as error:
-            demand(error.summary and error.hint, "an error says why, and the way out", error)
-            span = Span("stratctl.yaml")
-            # Which environment is meant is the command line's business and no finding.
-            stand_in = problem("E_UNKNOWN_ENVIRONMENT", error.summary, span, error.hint)
-            return _Answer(False, (stand_in,))
-        _totals_are_exact(documents, made)
-        rows = made.desired.rows.rows("strategy, participant_code")
-        return _Answer(True, made.desired.warnings, made.desired.digest, tuple(rows))
+    workspace = Workspace(threads=1)
+    try:
+        documents, made = within_limits(lambda: _resolved(root, workspace))
+    except InputError as error:
+        return _Answer(False, error.diagnostics)
+    except UsageError as error:
+        demand(error.summary and error.hint, "an error says why, and the way out", error)
+        span = Span("stratctl.yaml")
+        # Which environment is meant is the command line's business and no finding.
+        stand_in = problem("E_UNKNOWN_ENVIRONMENT", error.summary, span, error.hint)
+        return _Answer(False, (stand_in,))
+    _totals_are_exact(documents, made)
+    rows = made.desired.rows.rows("strategy, participant_code")
+    return _Answer(True, made.desired.warnings, made.desired.digest, tuple(rows))
 
 
 def _resolved(root: Path, workspace: Workspace) -> tuple[Documents, Configuration]:
@@ -190,9 +190,9 @@ def _totals_are_exact(documents: Documents, made: Configuration) -> None:
         flows += [(1, "amount", table) for _, table in members.funding]
         flows += [(-1, "amount", table) for _, table in members.payouts]
         for sign, column, table in flows:
-            for (text,) in table.rows.workspace.rows(f"SELECT {column} FROM {table.rows}"):
-                if text is not None:
-                    summed[strategy] += sign * parse_units(text, digits[strategy])
+            for (value,) in table.rows.workspace.rows(f"SELECT {column} FROM {table.rows}"):
+                if value is not None:
+                    summed[strategy] += sign * parse_units(f"{value:f}", digits[strategy])
     for strategy, expected in summed.items():
         sql = f"SELECT sum(contributed_minor - withdrawn_minor) FROM {made.desired.rows} "
         (total,) = made.desired.rows.workspace.one(f"{sql} WHERE strategy = ?", [strategy])
@@ -209,34 +209,39 @@ def csv_file(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     others = rows_by_another_reader(text, sheet.columns)
     if rows is not None:
-        demand(others is not None and sorted(rows) == sorted(others), "its rows", (rows, others))
+        meant = (
+            None
+            if others is None
+            else sorted((as_meant(row, sheet.columns) for row in others), key=str)
+        )
+        demand(sorted(rows, key=str) == meant, "its rows", (rows, others))
     demand((rows is not None) or others is None, "good rows are accepted", (found, others))
 
 
 def _table(name: str, data: bytes, sheet: Sheet) -> tuple[list[Row] | None, list[Diagnostic]]:
-    """The rows of a table as texts, and its findings, after everything that must hold."""
-    workspace = _workspace()
-    with _folder({name: data}) as root, _forgotten(workspace):
+    """The rows of a table as they are meant, and its findings, after everything that must hold."""
+    workspace = Workspace(threads=1)
+    with _folder({name: data}) as root:
         assert root is not None
         first = within_limits(lambda: _read(root, name, sheet, workspace))
         second = _read(root, name, sheet, workspace)
-    rows, found, lines = first
+    rows, found = first
     answered(rows, found)
     demand(rows is None or not found, "rows are accepted without a finding", found)
-    findings_are_sound(found, {name: lines or _lines(data)})
+    findings_are_sound(found, {name: _lines(data)})
     demand(first == second, "reading twice gives the same", (first, second))
     return rows, found
 
 
 def _read(
     root: Path, name: str, sheet: Sheet, workspace: Workspace
-) -> tuple[list[Row] | None, list[Diagnostic], Sequence[str]]:
-    entries, found, lines = read_table(Folder(root), name, sheet, workspace, Span("f.yaml", 1, 1))
+) -> tuple[list[Row] | None, list[Diagnostic]]:
+    entries, found = read_table(Folder(root), name, sheet, workspace, Span("f.yaml", 1, 1))
     if entries is None:
-        return None, found, lines
-    texts = ", ".join(f"CAST({column} AS VARCHAR)" for column in sheet.schema)
-    rows = workspace.rows(f"SELECT {texts} FROM {entries.rows} ORDER BY ALL")
-    return rows, found, lines
+        return None, found
+    columns = ", ".join(sheet.schema)
+    rows = workspace.rows(f"SELECT {columns} FROM {entries.rows} ORDER BY line")
+    return [tuple(map(plainly, row)) for row in rows], found
 
 
 # --- amounts ---------------------------------------------------------------------------------
@@ -336,21 +341,6 @@ def _lines(data: bytes) -> list[str]:
 
 
 # --- how they are run --------------------------------------------------------------------------
-
-
-@cache
-def _workspace() -> Workspace:
-    return Workspace(threads=1)
-
-
-@contextmanager
-def _forgotten(workspace: Workspace) -> Iterator[None]:
-    """Undo every table that is made inside, so that a million inputs take no room."""
-    workspace.run("BEGIN TRANSACTION")
-    try:
-        yield
-    finally:
-        workspace.run("ROLLBACK")
 
 
 @contextmanager
