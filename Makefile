@@ -58,6 +58,7 @@ check: $(DEV) ## format, lint, types, layers, generated files, workflows
 		$(VENV)/bin/stratctl --quiet schema --write "$$fresh" > /dev/null; \
 		diff -r --exclude=provider schemas "$$fresh" \
 			|| { echo "schemas/ is not what the models say: run 'make schemas'" >&2; exit 1; }
+	@$(VENV)/bin/stratctl --quiet fmt --check --diff
 	@$(VENV)/bin/zizmor --offline --persona pedantic --quiet .github
 	@if command -v actionlint > /dev/null; then actionlint; \
 		else echo "actionlint is not on the path: skipped here, ci.yml runs it"; fi
@@ -65,6 +66,7 @@ check: $(DEV) ## format, lint, types, layers, generated files, workflows
 fix: $(DEV) ## format, repair what lint can repair, write the generated files
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/stratctl fmt
 	@$(MAKE) --no-print-directory schemas
 
 bench: $(DEV) ## every script in benchmarks/

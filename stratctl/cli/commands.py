@@ -19,6 +19,7 @@ from stratctl.cli.state import GLOBAL, State, global_options
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "init": ("init", "Scaffold a project that validates."),
     "validate": ("validate", "Check everything that needs no network."),
+    "fmt": ("fmt", "Lay documents out in the canonical way."),
     "lint": ("lint", "Warn about what is allowed and probably not meant."),
     "plan": ("plan", "Show what would be sent, and what it moves in money."),
     "show": ("plan", "Show a saved plan, stale ones too."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.event import Event, Problem
 from stratctl.core.state import Verb
 
@@ -116,6 +117,22 @@ class AuditReport:
     @property
     def holds(self) -> bool:
         return not self.findings
+
+
+@dataclass(frozen=True)
+class Formatted:
+    """One file of YAML documents, and what its canonical text is."""
+
+    file: str
+    """Relative to the project; as it was named for a file outside of it."""
+    before: str = ""
+    after: str = ""
+    problems: tuple[Diagnostic, ...] = ()
+    """Why it has no canonical text: it cannot be read, or is too large."""
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
 
 
 class Progress(Protocol):

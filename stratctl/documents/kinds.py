@@ -329,29 +329,6 @@ class Cohort(Document):
     kind: Literal["Cohort"] = Field(description=_KIND)
     name: Name = Field(description="The identity of the cohort.", examples=["founders"])
     strategy: Name = Field(description="Name of the Strategy that its members take part in.")
-    auto_rebalance: Flag | None = Field(
-        default=None,
-        description="The flag of members that do not say it themselves: true when not said. With "
-        "source: live, flags are left alone when not said.",
-    )
-    rebalance_opted_out: Flag = Field(
-        default=False, description="Also rebalance members whose auto_rebalance is false."
-    )
-    participants: tuple[Participant, ...] | None = Field(
-        default=None, min_length=1, description="Members inline."
-    )
-    source: Source | None = Field(
-        default=None,
-        description="A table of members, or live: the Traders that exist and that no other cohort "
-        "names.",
-        examples=["live", {"file": "cohorts/founders.parquet"}],
-    )
-    funding: tuple[Funding, ...] = Field(
-        default=(), description="Named contributions, added to totals."
-    )
-    payouts: tuple[Funding, ...] = Field(
-        default=(), description="Named withdrawals, added to totals."
-    )
     manages: (
         Annotated[
             tuple[Literal["membership", "funding", "allocations", "flags"], ...],
@@ -367,6 +344,14 @@ class Cohort(Document):
     hold: Flag = Field(
         default=False, description="Freeze it: nothing is planned for these members."
     )
+    auto_rebalance: Flag | None = Field(
+        default=None,
+        description="The flag of members that do not say it themselves: true when not said. With "
+        "source: live, flags are left alone when not said.",
+    )
+    rebalance_opted_out: Flag = Field(
+        default=False, description="Also rebalance members whose auto_rebalance is false."
+    )
     allocations: Allocations | None = Field(
         default=None, description="Target weights of these members, instead of the Strategy's."
     )
@@ -379,6 +364,21 @@ class Cohort(Document):
         examples=[["prod"]],
     )
     previously: Names = Field(default=(), description="Earlier names of this cohort.")
+    source: Source | None = Field(
+        default=None,
+        description="A table of members, or live: the Traders that exist and that no other cohort "
+        "names.",
+        examples=["live", {"file": "cohorts/founders.parquet"}],
+    )
+    participants: tuple[Participant, ...] | None = Field(
+        default=None, min_length=1, description="Members inline."
+    )
+    funding: tuple[Funding, ...] = Field(
+        default=(), description="Named contributions, added to totals."
+    )
+    payouts: tuple[Funding, ...] = Field(
+        default=(), description="Named withdrawals, added to totals."
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> Cohort:
@@ -652,13 +652,13 @@ class Project(Document):
     """The project file: environments, journal and policy."""
 
     kind: Literal["Project"] = Field(description=_KIND)
-    environments: Annotated[dict[Name, ProjectEnvironment], Field(min_length=1)] = Field(
-        description="Name -> environment."
-    )
     default_environment: Name | None = Field(
         default=None,
         description="The one that is meant when none is named.",
         examples=["sandbox"],
+    )
+    environments: Annotated[dict[Name, ProjectEnvironment], Field(min_length=1)] = Field(
+        description="Name -> environment."
     )
     journal: Journal = Field(default=Journal(), description="Where the journal is kept.")
     policy: Path = Field(default="policy.yaml", description="Path of the policy.")

@@ -104,6 +104,26 @@ def read_project_file(
     return _Reader(Folder(root), workspace).project(environment)
 
 
+def document_files(root: Path) -> list[str]:
+    """Every file of a project that holds documents, ascending, broken ones too.
+
+    A policy that the project file does not name readably is left out.
+    """
+    folder = Folder(root)
+    found = {PROJECT_FILE, *folder.documents()}
+    try:
+        project = read_yaml(folder.read(PROJECT_FILE), PROJECT_FILE)
+        named = (document.get("policy") for document in project.documents)
+        policy = next((path for path in named if isinstance(path, str)), POLICY_DEFAULT)
+        found.add(folder.named(policy, PROJECT_FILE))
+    except Refused:
+        return sorted(found)
+    return sorted(name for name in found if (folder.root / name).exists())
+
+
+POLICY_DEFAULT: str = Project.model_fields["policy"].default
+
+
 def _choose(project: Project, environment: str | None) -> str:
     known = sorted(project.environments)
     default = project.default_environment

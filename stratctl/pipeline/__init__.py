@@ -19,6 +19,7 @@ from stratctl.core.errors import PlanFileError
 from stratctl.core.tables import Workspace
 from stratctl.pipeline.applying import Conversation, apply_plan
 from stratctl.pipeline.configuring import configure, narrowed, resolve_every_environment
+from stratctl.pipeline.formatting import format_bytes, format_file, targets, write
 from stratctl.pipeline.linting import lint_project
 from stratctl.pipeline.planning import PlanInput, make
 from stratctl.pipeline.provenance import provenance_of
@@ -28,13 +29,15 @@ from stratctl.pipeline.statusing import status_of
 if TYPE_CHECKING:
     from stratctl.core.diagnostic import Diagnostic
     from stratctl.core.plan import Acknowledgement, Plan
-    from stratctl.core.report import Applied, AuditReport, Progress, Status, Watcher
+    from stratctl.core.report import Applied, AuditReport, Formatted, Progress, Status, Watcher
     from stratctl.core.settings import Configuration
 
 __all__ = [
     "apply",
     "audit_log",
     "audit_verify",
+    "fmt",
+    "fmt_bytes",
     "halt",
     "lint",
     "plan",
@@ -55,6 +58,25 @@ def validate(root: Path, *, environment: str | None) -> Configuration:
     if environment is None:
         return resolve_every_environment(root)
     return configure(root, environment, Workspace())
+
+
+def fmt(root: Path | None, paths: Sequence[Path], *, writes: bool) -> list[Formatted]:
+    """Every document that is meant in its canonical layout; written back, where ``writes``.
+
+    A file that cannot be read is left as it is, and has findings. Raises UsageError.
+    """
+    results = []
+    for target in targets(root, paths):
+        result = format_file(target)
+        if writes and result.changed:
+            write(target, result.after)
+        results.append(result)
+    return results
+
+
+def fmt_bytes(data: bytes, name: str) -> Formatted:
+    """The same for what is in no file."""
+    return format_bytes(data, name)
 
 
 def lint(

@@ -11,7 +11,7 @@ from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.errors import InputError, StratctlError
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, format_units
 from stratctl.core.plan import Plan
-from stratctl.core.report import Applied, AuditReport, Status, StrategyStatus
+from stratctl.core.report import Applied, AuditReport, Formatted, Status, StrategyStatus
 from stratctl.view.diagnostics import plain, tally, way_out
 from stratctl.view.summary import summarise
 
@@ -221,6 +221,18 @@ def diagnostics(found: Sequence[Diagnostic], exit_code: int) -> str:
             "warnings": len(found) - errors,
             "summary": tally(found),
             "diagnostics": _diagnostics(found),
+        }
+    )
+
+
+def formatting(results: Sequence[Formatted], exit_code: int) -> str:
+    """Every file that was looked at and whether formatting changes it, with findings."""
+    return text(
+        {
+            "format_version": FORMAT_VERSION,
+            "exit_code": exit_code,
+            "files": [{"file": one.file, "changed": one.changed} for one in results],
+            "diagnostics": _diagnostics(found for one in results for found in one.problems),
         }
     )
 

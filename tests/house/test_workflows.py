@@ -324,7 +324,7 @@ def declare(project: Path, amounts: list[str]) -> None:
     """Commit a basket whose first participants have contributed so much."""
     _, _, codes = examples()
     rows = (
-        f"  - {{participant_code: {json.dumps(code)}, contributed: {amount}}}\n"
+        f"  - {{participant_code: {code}, contributed: {amount}}}\n"
         for code, amount in zip(codes, amounts, strict=False)
     )
     (project / "strategies" / "basket.yaml").write_text(STRATEGY + "".join(rows))
@@ -387,6 +387,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
 def test_a_proposal_is_planned_and_shown_once(runner: Runner) -> None:
     """A plan is in the summary and in one comment, which the next push edits in place."""
     assert runner.run("plan.yml", "validate", "Validate").returncode == 0
+    assert runner.run("plan.yml", "validate", "Check the layout").returncode == 0
 
     planned = runner.run("plan.yml", "plan", "Plan")
     assert planned.returncode == 0, planned.stderr
