@@ -33,7 +33,8 @@ def report(diagnostics: Sequence[Diagnostic], *, command: str) -> str:
         passed = {"classname": command, "name": "the configuration", "time": "0"}
         ElementTree.SubElement(suite, "testcase", passed)
     ElementTree.indent(root)
-    text = ElementTree.tostring(root, encoding="unicode")
+    # ASCII with references is the same in whatever encoding standard output has.
+    text = ElementTree.tostring(root, encoding="us-ascii").decode()
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'
 
 

@@ -250,6 +250,8 @@ def test_a_warning_fails_no_test_case() -> None:
     assert (root.get("tests"), root.get("failures")) == ("2", "1")
     passed, failed = root.iter("testcase")
     assert (passed.find("failure"), failed.find("system-out")) == (None, None)
+    odd = Diagnostic("E_X", "s", "é日😀")
+    assert junit.report([odd], command=COMMAND).isascii()
 
 
 def test_without_findings_one_test_case_passes() -> None:
