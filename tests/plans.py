@@ -232,10 +232,15 @@ def rich_plan(workspace: Workspace) -> Plan:
             "blocked",
             BLOCKED_ROWS,
             [
-                ("blue-chip", f"BLOK{n:02d}", "undeclared_asset", "holds DOGE", "c.yaml", n)
+                ("blue-chip", f"BLOK{n:02d}", "undeclared_asset", "holds DOGE", "c.yaml", n, None)
                 for n in range(1, 6)
             ]
-            + [("blue-chip", "PEND01", "pending", "an Operation is in flight", None, None)],
+            + [
+                (
+                    *("blue-chip", "PEND01", "pending", "an Operation is in flight", None, None),
+                    "2026-11-19T09:00:00Z",
+                )
+            ],
         ),
         satisfied=table(
             workspace, "satisfied", SATISFIED_ROWS, [("blue-chip", "GOOD01", "BTC 1", 0)]

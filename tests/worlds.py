@@ -14,6 +14,7 @@ from stratctl.core.state import (
     DESIRED_ROWS,
     HOLDINGS_ROWS,
     LIVE_ROWS,
+    WAITING_ROWS,
     BoundEntry,
     Desired,
     DesiredStrategy,
@@ -166,9 +167,14 @@ class World:
     problems: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, str] = field(default_factory=dict)
     used: frozenset[str] = frozenset()
+    as_of: str = "2026-11-21T12:00:00Z"
     entries: list[Entry] = field(default_factory=list)
     applied: list[Entry] = field(default_factory=list)
     """Entries that the journal has bound."""
+    waiting: dict[str, str] = field(default_factory=dict)
+    """Participant of blue -> since when the journal knows its flow to wait."""
+    waiting_unknown: dict[str, str] = field(default_factory=dict)
+    """Strategy -> since when its flows may have waited."""
     undeclared: tuple[str, ...] = ()
     """Names of Strategies that exist and are declared no more."""
 
@@ -269,7 +275,7 @@ class World:
             if parse_units(quantity, 24)
         ]
         return Live(
-            as_of="2026-11-21T12:00:00Z",
+            as_of=self.as_of,
             strategies=tuple(
                 LiveStrategy(
                     id=self.strategy_id(s.name),
@@ -325,5 +331,17 @@ class World:
                 as_of=live.as_of,
                 expires_at="2026-11-21T16:00:00Z",
                 used_acknowledgements=self.used,
+                waiting=space.table(
+                    "waiting",
+                    WAITING_ROWS,
+                    [
+                        [self.strategy_id("blue")] * len(self.waiting),
+                        list(self.waiting),
+                        list(self.waiting.values()),
+                    ],
+                )
+                if self.waiting
+                else None,
+                waiting_unknown=tuple(self.waiting_unknown.items()),
             ),
         )

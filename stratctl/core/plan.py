@@ -45,8 +45,10 @@ BLOCKED_ROWS = {
     "detail": "VARCHAR",
     "file": "VARCHAR",
     "line": "INTEGER",
+    "waiting_since": "VARCHAR",
 }
-"""Rows that are wanted but not sent, each with the reason. Nothing is dropped silently."""
+"""Rows that are wanted but not sent, each with the reason. Nothing is dropped silently.
+``waiting_since``: of a flow, since when the journal knows it to wait, or now; NULL for the rest."""
 
 
 @dataclass(frozen=True, slots=True)

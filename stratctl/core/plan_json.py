@@ -667,6 +667,7 @@ def _blocked_schema() -> Json:
             "detail": _MAYBE_TEXT,
             "file": _MAYBE_TEXT,
             "line": _MAYBE_COUNT,
+            "waiting_since": _MAYBE_TEXT,
         }
     )
 

@@ -109,6 +109,7 @@ PLAN_WORDS = {
     "cohort": "The cohort that names the participant. Null when none does.",
     "moved_estimate": "Value that the row is expected to move.",
     "blocked": "Rows that are wanted and not sent.",
+    "waiting_since": "Of a flow: since when it is known to wait, or now. Null for the rest.",
     "satisfied": "Participants who hold a changed target already, so that no call is needed.",
     # summary
     "headline": "In one line, as people see it.",

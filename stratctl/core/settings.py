@@ -22,11 +22,12 @@ GUARD_RULES = (
     "partial_sell_share",
     "float",
     "parked",
+    "stale_flows",
 )
 """Every rule that ``--ack RULE=N`` or an Acknowledgement may widen, in the order of reports.
-``float`` has no limit in the policy: its limit is what the funding account has available. Nor has
-``parked``: a row that the provider refused waits until an acknowledgement names how many there
-are."""
+``float`` has no limit in the policy: its limit is what the funding account has available. Nor have
+``parked`` and ``stale_flows``: rows that the provider refused, and flows that waited for more than
+a week, stay until an acknowledgement names how many there are."""
 
 
 @dataclass(frozen=True, slots=True)

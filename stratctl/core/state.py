@@ -302,6 +302,16 @@ class BoundEntry:
     """Some intent that carried it is known to be committed; the others may yet be abandoned."""
 
 
+WAITING_ROWS = {"place": "VARCHAR", "participant_code": "VARCHAR", "since": "VARCHAR"}
+"""Flows that applies found wanted and left unsent, and since when. ``place``: see waiting_place."""
+
+
+def waiting_place(strategy: str, strategy_id: str) -> str:
+    """What flows are remembered under: the provider's id of a Strategy, or its name before it has
+    one. No id begins with a slash."""
+    return strategy_id or f"/{strategy}"
+
+
 @dataclass(frozen=True)
 class Booked:
     """The journal's bookings. Empty when there is no journal (``known`` is then false)."""
@@ -322,6 +332,10 @@ class Booked:
     """Hash of the newest entry; empty text for an empty journal."""
     entries: tuple[BoundEntry, ...] = ()
     """Ascending by key."""
+    waiting: Table | None = None
+    """WAITING_ROWS; None is none."""
+    strategies_seen: frozenset[str] = frozenset()
+    """Ids of Strategies whose flows this journal has followed from some time on."""
 
 
 # --- live ----------------------------------------------------------------------------------

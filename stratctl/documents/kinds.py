@@ -557,6 +557,9 @@ class WidenedRules(Part):
     parked: Count | None = Field(
         default=None, description="Rows that the provider refused, to be tried again."
     )
+    stale_flows: Count | None = Field(
+        default=None, description="Flows that waited for more than 7 days, to be sent now."
+    )
 
     @model_validator(mode="after")
     def _some(self) -> WidenedRules:

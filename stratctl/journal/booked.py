@@ -22,15 +22,17 @@ from stratctl.core.event import (
 from stratctl.core.state import (
     BOOKED_ROWS,
     TRADING_VERBS,
+    WAITING_ROWS,
     Booked,
     BookedOperation,
     BoundEntry,
     OpenIntent,
     Verb,
+    waiting_place,
 )
 from stratctl.core.tables import Table, Workspace
 from stratctl.journal.bindings import Bindings
-from stratctl.journal.record import Applied, Entry, Halt, Resume, Run, Unparked
+from stratctl.journal.record import Applied, Entry, Halt, Resume, Run, Unparked, Waiting, WaitOver
 
 MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
 MONEY_OUT = (Verb.PARTIAL_SELL,)
@@ -44,6 +46,10 @@ RETRY_ONCE = "balance held"
 slot."""
 
 MIXED = "mixed_outcome"
+
+_MOVED = (RowResult.SETTLED, RowResult.SKIPPED)
+"""Results after which a flow waits no more; what is left of it is a new one. A flow that was
+refused waits on."""
 
 
 def book(entries: Iterable[Entry], workspace: Workspace) -> Booked:
@@ -84,6 +90,9 @@ class _Fold:
         self.generation: int | None = None
         self.halted: str | None = None
         self.head = ""
+        self.waits: dict[tuple[str, str], str] = {}
+        """(place, participant_code) -> since"""
+        self.seen: set[str] = set()
         self.written: dict[str, Entry] = {}
         """request_id -> the entry that bound it"""
 
@@ -99,6 +108,7 @@ class _Fold:
                 self.runs[entry.run] = event
             case Intent():
                 self.written.setdefault(event.request_id, entry)
+                self.seen.add(event.strategy_id)
                 self.used.update(event.acknowledgements)
                 self._applied(self.runs.get(entry.run))
             case Abandoned():
@@ -110,10 +120,16 @@ class _Fold:
                     row = self._row(event.strategy_id, code)
                     row.forfeited_in_minor += came
                     row.forfeited_out_minor += went
+                    self._waits_no_more(event.strategy, event.strategy_id, code)
             case Satisfied():
                 for code in event.participants:
                     row = self._row(event.strategy_id, code)
                     row.target_text, row.target_epoch = event.target_text, event.target_epoch
+            case Waiting():
+                self._wait(event)
+            case WaitOver():
+                for code in event.participants:
+                    self.waits.pop((waiting_place(event.strategy, event.strategy_id), code), None)
             case Unparked():
                 self._unpark(event)
             case Halt():
@@ -122,6 +138,17 @@ class _Fold:
                 self.halted = None
             case _:
                 pass
+
+    def _wait(self, event: Waiting) -> None:
+        place = waiting_place(event.strategy, event.strategy_id)
+        self.seen.add(event.strategy_id)
+        for code in event.participants:
+            self.waits[place, code] = min(event.since, self.waits.get((place, code), event.since))
+
+    def _waits_no_more(self, strategy: str, strategy_id: str, code: str) -> None:
+        """Nor does what was remembered before the Strategy existed."""
+        for place in (strategy_id, waiting_place(strategy, "")):
+            self.waits.pop((place, code), None)
 
     def _row(self, strategy_id: str, code: str) -> _Row:
         return self.rows.setdefault((strategy_id, code), _Row())
@@ -144,6 +171,8 @@ class _Fold:
         for outcome in event.rows:
             row = self._row(event.strategy_id, outcome.participant_code)
             _settle(row, outcome, event.verb, asked.get(outcome.participant_code, 0))
+            if event.verb is not Verb.REBALANCE and outcome.result in _MOVED:
+                self._waits_no_more(event.strategy, event.strategy_id, outcome.participant_code)
             satisfies = event.proven and outcome.result in (RowResult.SETTLED, RowResult.SKIPPED)
             if satisfies and intent.target_text:
                 row.target_text, row.target_epoch = intent.target_text, intent.target_epoch
@@ -224,6 +253,16 @@ class _Fold:
             halted=self.halted,
             head=self.head,
             entries=self._entries(),
+            waiting=workspace.table(
+                "waiting",
+                WAITING_ROWS,
+                [
+                    [place for place, _ in self.waits],
+                    [code for _, code in self.waits],
+                    list(self.waits.values()),
+                ],
+            ),
+            strategies_seen=frozenset(self.seen - {""}),
         )
 
     def _count_in_full(self, intent: Intent) -> None:

@@ -73,6 +73,29 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """Flows that an apply found wanted and did not send. They wait until they move, are forfeited,
+    or are wanted no more. A Strategy of which none waits is named when the journal begins with it.
+    """
+
+    strategy: str
+    strategy_id: str
+    """Empty for a Strategy that does not exist yet."""
+    since: str
+    """RFC 3339: when that apply read live, or earlier where the journal does not reach back."""
+    participants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WaitOver:
+    """Flows that are not wanted any more though nothing of them moved: they wait no longer."""
+
+    strategy: str
+    strategy_id: str
+    participants: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unparked:
     """Refused rows may be tried again. Empty ``strategy_id`` and ``participants`` mean all."""
 
@@ -96,7 +119,7 @@ class Resume:
     reason: str
 
 
-Word = Genesis | Run | Applied | Unparked | Halt | Resume
+Word = Genesis | Run | Applied | Waiting | WaitOver | Unparked | Halt | Resume
 """What the journal says beside the events of apply."""
 
 TYPES: Mapping[str, type] = {
@@ -105,6 +128,8 @@ TYPES: Mapping[str, type] = {
         Genesis,
         Run,
         Applied,
+        Waiting,
+        WaitOver,
         Unparked,
         Halt,
         Resume,

@@ -32,6 +32,7 @@ from stratctl.pipeline.refusals import (
 )
 from stratctl.pipeline.reporting import report_of
 from stratctl.pipeline.session import Session
+from stratctl.pipeline.waiting import waiting_records
 from stratctl.pipeline.working import is_still_wanted, shrunk, strategy_works
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class _Apply:
             refuse_another_digest(fresh, self._expect_digest)
         fitting = self._fit(fresh, history, unfinished)
         plan = self._without_halted(fitting.plan, booked)
+        self._remember_waiting(fresh, plan, given)
         self._conversation.approve(plan)
         refuse_aged_prices(plan, session)
         refuse_stopped(fresh)
@@ -153,6 +155,14 @@ class _Apply:
         report = self._report(plan, fitting, results)
         self._remember(plan, digest, report)
         return replace(report, journal_head=journal.head)
+
+    def _remember_waiting(self, fresh: Plan, plan: Plan, given: PlanInput) -> None:
+        """Write down which flows wait, before anything can stop this apply."""
+        sent = None if fresh.stopped else plan
+        desired = given.configuration.desired
+        records = waiting_records(fresh, sent, desired, given.live, given.booked)
+        if records:
+            self._journal.append_all(records)
 
     def _remember(self, plan: Plan, digest: str, report: Applied) -> None:
         """Write down which configuration was applied."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from stratctl.diff import diff, refuse_changed_entries
+from stratctl.pipeline.waiting import unknown_waits
 from stratctl.plan import Origin, make_plan
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def make(given: PlanInput) -> Plan:
             expires_at=(made + PLAN_LIFE).strftime("%Y-%m-%dT%H:%M:%SZ"),
             used_acknowledgements=given.booked.used_acknowledgements
             - given.reusable_acknowledgements,
+            waiting=given.booked.waiting,
+            waiting_unknown=unknown_waits(live, given.booked),
             complete=given.complete,
         ),
     )

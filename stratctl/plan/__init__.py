@@ -19,12 +19,14 @@ from stratctl.plan.order import fences, ordered_calls
 from stratctl.plan.parking import released
 from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
 from stratctl.plan.terms import Terms
+from stratctl.plan.waiting import Waits, exits_kept
 from stratctl.plan.weights import provenances
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.settings import Configuration
     from stratctl.core.state import Live
+    from stratctl.core.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,10 @@ class Origin:
     as_of: str
     expires_at: str
     used_acknowledgements: frozenset[str] = frozenset()
+    waiting: Table | None = None
+    """WAITING_ROWS of the journal."""
+    waiting_unknown: tuple[tuple[str, str], ...] = ()
+    """(Strategy, since when its flows may have waited) where the journal does not reach back."""
     complete: bool = True
 
 
@@ -50,7 +56,9 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
     changes, releasing = released(changes, valid)
     terms = Terms.of(changes, live, policy)
     refuse_dropped_assets(changes, live)
-    flows = flow_rows(changes, live, terms)
+    waits = Waits.of(changes, origin.waiting, dict(origin.waiting_unknown), origin.as_of)
+    flows = flow_rows(changes, live, terms, waits, valid)
+    changes = exits_kept(changes, flows.blocked)
     rebalances = rebalance_rows(changes, live, terms, flows.sent)
     calls, rows = ordered_calls(
         changes, terms, flows.sent, rebalances.sent, per_call=policy.participants_per_call
@@ -79,7 +87,7 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         fences=fences(changes),
         calls=calls,
         rows=rows,
-        acknowledgements=tuple(dict.fromkeys((*releasing, *relied_on))),
+        acknowledgements=tuple(dict.fromkeys((*releasing, *flows.acknowledgements, *relied_on))),
         as_of=origin.as_of,
         expires_at=origin.expires_at,
         blocked=rows.workspace.select(

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 
 from stratctl.core.plan import BLOCKED_ROWS, FORFEIT_ROWS
 from stratctl.core.tables import Table
+from stratctl.plan.guards import covers
 from stratctl.plan.terms import VALUE_E8, share_sql
+from stratctl.plan.waiting import DAYS_MAX
+from stratctl.plan.waiting import RULE as STALE_RULE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from stratctl.core.change import Changes
+    from stratctl.core.plan import Acknowledgement
     from stratctl.core.state import Live
     from stratctl.plan.terms import Terms
+    from stratctl.plan.waiting import Waits
 
 SENT_ROWS = {
     "strategy": "VARCHAR",
@@ -41,9 +48,12 @@ _JUDGED_ROWS = {
     "flow_least": "VARCHAR",
     "account_least": "VARCHAR",
     "stopped_detail": "VARCHAR",
+    "waiting_since": "VARCHAR",
+    "recorded": "BOOLEAN",
     "held_back": "VARCHAR",
 }
-"""Every flow that is wanted; ``held_back`` says why it is not sent, or NULL."""
+"""Every flow that is wanted; ``held_back`` says why it is not sent, or NULL. ``recorded``: the
+journal knows since when it waits."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ class Flows:
     """SENT_ROWS"""
     blocked: Table
     """BLOCKED_ROWS"""
+    acknowledgements: tuple[Acknowledgement, ...]
+    """What lets stale flows move."""
 
 
 _FLOWS = """
@@ -104,6 +116,8 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
     worth.value_e8::DECIMAL(38,0) AS value_e8,
     minor_e8, short.asset AS short_asset, flow_least, account_least,
     stopped_detail,
+    coalesce(waited.since, unknown.unknown_since, $1) AS waiting_since,
+    waited.since IS NOT NULL AS recorded,
     CASE
         WHEN stopped IS NOT NULL THEN stopped
         WHEN verb = 'both' THEN 'both_totals_rise'
@@ -114,19 +128,26 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
             THEN 'below_account_minimum'
         WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'
         WHEN short.asset IS NOT NULL THEN 'partial_sell_infeasible'
+        -- Last, so that the number to acknowledge counts what would move if it were.
+        WHEN coalesce(waited.since, unknown.unknown_since) < $2 THEN 'stale_flow'
     END AS held_back
 FROM wanted
+LEFT JOIN {since} AS waited USING (strategy, participant_code)
+LEFT JOIN {unknown} AS unknown USING (strategy)
 LEFT JOIN worth USING (strategy, participant_code)
 LEFT JOIN short USING (strategy, participant_code)
 WHERE verb IS NOT NULL
 """
 
 
-def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
+def flow_rows(
+    changes: Changes, live: Live, terms: Terms, waits: Waits, valid: Sequence[Acknowledgement]
+) -> Flows:
     """One flow per participant at target weights; amounts exactly as declared.
 
     A flow whose legs would fall below a minimum is held back with the figure that would do; it is
-    never made bigger, netted or split to get round the minimum.
+    never made bigger, netted or split to get round the minimum. Flows that waited for too long
+    are held back until an acknowledgement covers all of them.
     """
     space = changes.rows.workspace
     judged = space.select(
@@ -140,8 +161,14 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
             prices=terms.prices,
             value=VALUE_E8,
             sold=share_sql("wanted.amount_minor * wanted.minor_e8"),
+            since=waits.since,
+            unknown=waits.unknown,
         ),
+        [waits.now, waits.oldest],
     )
+    stale = space.one(f"SELECT count(*) FROM {judged} WHERE held_back = 'stale_flow'")[0]
+    covering = next((each for each in valid if stale and covers(each, STALE_RULE, stale)), None)
+    sendable = "held_back IS NULL" + (" OR held_back = 'stale_flow'" if covering else "")
     sent = space.select(
         "flows",
         SENT_ROWS,
@@ -157,7 +184,7 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
             cohort, file, line,
             coalesce(amount_minor * minor_e8, value_e8::HUGEINT, 0)::DECIMAL(38,0) AS moved_e8,
             value_e8
-        FROM {judged} WHERE held_back IS NULL
+        FROM {judged} WHERE {sendable}
         """,
     )
     blocked = space.select(
@@ -165,7 +192,7 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
         BLOCKED_ROWS,
         f"""
         SELECT strategy, participant_code, held_back AS reason,
-            CASE held_back
+            concat_ws(', ', nullif(CASE held_back
                 WHEN 'both_totals_rise' THEN 'contributed and withdrawn rise in one plan'
                 WHEN 'no_trader' THEN 'there is nothing to sell: not enrolled'
                 WHEN 'membership_not_managed' THEN 'the cohort does not manage membership'
@@ -175,13 +202,22 @@ def flow_rows(changes: Changes, live: Live, terms: Terms) -> Flows:
                     'its smallest leg needs a flow of at least ' || flow_least
                 WHEN 'partial_sell_infeasible' THEN
                     'at target weights it would sell more ' || short_asset || ' than is held'
+                WHEN 'stale_flow' THEN {_STALE}
                 ELSE coalesce(stopped_detail, '')
-            END AS detail,
-            file, line
-        FROM {judged} WHERE held_back IS NOT NULL
+            END, ''), CASE WHEN recorded AND held_back <> 'stale_flow'
+                THEN 'waiting since ' || waiting_since END) AS detail,
+            file, line, waiting_since
+        FROM {judged} WHERE NOT ({sendable})
         """,
     )
-    return Flows(sent=sent, blocked=blocked)
+    return Flows(sent, blocked, (covering,) if covering else ())
+
+
+_STALE = f"""
+    CASE WHEN recorded THEN 'waiting since ' || waiting_since || ', longer than {DAYS_MAX} days'
+         ELSE 'it may have waited since ' || waiting_since
+             || ', before which the journal knows nothing of its Strategy' END
+    || ' (to send it, acknowledge {STALE_RULE})'"""
 
 
 def forfeited_rows(changes: Changes) -> Table:

@@ -241,12 +241,12 @@ def _blocked(changes: Changes, judged: Table) -> Table:
                 WHEN 'no_price' THEN 'no price for ' || unpriced_asset
                 ELSE 'out of band, but no sell and buy reach the minimum leg'
             END AS detail,
-            change.file, change.line
+            change.file, change.line, NULL::VARCHAR AS waiting_since
         FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
         WHERE verdict IN ('foreign_asset', 'no_price', 'below_leg_minimum')
         UNION ALL
-        SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line
+        SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line, NULL
         FROM {changes.rows}
         WHERE stopped IS NOT NULL AND NOT leaving AND flow_in_minor = 0 AND flow_out_minor = 0
           AND (retarget IN ('changed', 'epoch') OR flag_differs

@@ -127,9 +127,9 @@ def is_part(value: object) -> TypeGuard[BaseModel]:
 
 
 def test_every_guard_can_be_set_and_widened() -> None:
-    """The rules of acknowledgements are the guards', and two that have no setting."""
+    """The rules of acknowledgements are the guards', and three that have no setting."""
     assert set(WidenedRules.model_fields) == set(GUARD_RULES)
-    assert set(Guards.model_fields) == set(GUARD_RULES) - {"float", "parked"}
+    assert set(Guards.model_fields) == set(GUARD_RULES) - {"float", "parked", "stale_flows"}
 
 
 def test_unknown_keys_are_refused_by_every_model() -> None:

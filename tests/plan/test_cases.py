@@ -17,7 +17,7 @@ import pytest
 from stratctl.core.diagnostic import Span
 from stratctl.core.errors import InputError
 from stratctl.core.money import format_amount
-from stratctl.core.plan import Plan
+from stratctl.core.plan import Acknowledgement, Plan
 from stratctl.core.state import Drift, LiveCohort, Target
 from stratctl.core.tables import Workspace
 from tests.worlds import (
@@ -57,6 +57,10 @@ def read(said: dict[str, Any]) -> World:
     ]
     entries = [Entry(**one) for one in said.pop("entries", [])]
     applied = [Entry(**one) for one in said.pop("applied", [])]
+    acknowledgements = tuple(
+        Acknowledgement(name, tuple(rules.items()), "reviewed", "2026-12-31")
+        for name, rules in said.pop("acknowledgements", {}).items()
+    )
     guards = {**OPEN_GUARDS, **said.pop("guards", {})}
     prices = {asset: PRICES[asset] for asset in said.pop("priced", PRICES)}
     absent = tuple(said.pop("absent", ()))
@@ -68,6 +72,7 @@ def read(said: dict[str, Any]) -> World:
         prices=prices,
         absent=absent,
         entries=entries,
+        acknowledgements=acknowledgements,
         applied=applied,
         undeclared=tuple(said.pop("undeclared", ())),
         **said,
@@ -106,7 +111,7 @@ def told(world: World) -> Iterator[str]:
             yield f"  {problem.hint}"
         return
     yield from _calls(plan)
-    for name, code, reason, detail, file, line in plan.blocked.rows():
+    for name, code, reason, detail, file, line, _ in plan.blocked.rows():
         yield f"blocked {code} in {name}: {reason}" + (f" ({detail})" if detail else "")
         yield f"  {file}:{line}"
     for name, code, text, epoch in plan.satisfied.rows():

@@ -303,9 +303,9 @@ def with_text(text: str, plan: Plan) -> Plan:
     blocked = workspace.select(
         "hostile",
         plan.blocked.schema,
-        "SELECT ? AS strategy, ? AS participant_code, ? AS reason, ? AS detail, ? AS file, line "
-        f"FROM {plan.blocked} LIMIT 1",
-        [text] * 5,
+        "SELECT ? AS strategy, ? AS participant_code, ? AS reason, ? AS detail, ? AS file, line, "
+        f"? AS waiting_since FROM {plan.blocked} LIMIT 1",
+        [text] * 6,
     )
     satisfied, forfeits = (
         workspace.select(
