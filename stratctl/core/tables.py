@@ -143,8 +143,10 @@ def _engine(threads: int | None) -> DuckDBPyConnection:
     import duckdb
 
     # What it lacks it would fetch from the network, in the middle of reading a file.
-    alone = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    engine = duckdb.connect(":memory:", config=alone)
+    engine = duckdb.connect(
+        ":memory:",
+        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
+    )
     # An engine that outlives its own module says so at length, on standard error.
     atexit.register(_engine.cache_clear)
     engine.execute("SET preserve_insertion_order = true")
