@@ -38,6 +38,14 @@ _STRANGE_BLANK = re.compile(r"[^\S \t\n]")
 _SWALLOWED = re.compile(r"[\[{][^\]}]*\s#")
 
 
+def place_of(mark: Any, lines: Sequence[str]) -> tuple[int, int]:
+    """Line and column of a mark. What is missing after a last line without an end is missing there,
+    where the parser would name one more line."""
+    if mark.line < len(lines):
+        return mark.line + 1, mark.column + 1
+    return len(lines), len(lines[-1]) + 1
+
+
 def explained(error: Any, file: str, lines: Sequence[str]) -> Diagnostic:
     """The finding about an error of the parser (``yaml.MarkedYAMLError``)."""
     begun, noticed = error.context_mark, error.problem_mark
@@ -49,10 +57,7 @@ def explained(error: Any, file: str, lines: Sequence[str]) -> Diagnostic:
         said += f"; it begins in line {begun.line + 1}, column {begun.column + 1}"
     first = min(mark.line, begun.line) if begun else mark.line
     looked_at = lines[max(first - 1, 0) : mark.line + 1]
-    if mark.line < len(lines):
-        span = Span(file, mark.line + 1, mark.column + 1)
-    else:  # what is missing after a last line without an end is missing there
-        span = Span(file, len(lines), len(lines[-1]) + 1)
+    span = Span(file, *place_of(mark, lines))
     return problem("E_YAML_SYNTAX", said, span, _way_out(said, looked_at))
 
 

@@ -16,7 +16,7 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.documents import Items, Node, problem
 from stratctl.documents.grammar import Doubtful
 from stratctl.documents.scalars import plain_scalar
-from stratctl.load.syntax import explained
+from stratctl.load.syntax import explained, place_of
 from stratctl.load.text import FORBIDDEN, decode, problem_of_character, quoted, shown
 
 BYTES_MAX = 1 << 20
@@ -144,36 +144,39 @@ class _Composer:
         if kind is yaml.ScalarEvent:
             self._scalar(event)
         elif kind is yaml.MappingStartEvent:
-            self._open(event, Node(_place(event)))
+            self._open(event, Node(self._place(event)))
         elif kind is yaml.SequenceStartEvent:
-            self._open(event, Items(_place(event)))
+            self._open(event, Items(self._place(event)))
         elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
             self._close()
         elif kind is yaml.AliasEvent:
             self._count(event)
             hint = "write the value out"
-            self._report("E_YAML_ALIAS", f"the alias *{event.anchor}", _place(event), hint)
-            self._put(Broken(f"*{event.anchor}"), _place(event))
+            self._report("E_YAML_ALIAS", f"the alias *{event.anchor}", self._place(event), hint)
+            self._put(Broken(f"*{event.anchor}"), self._place(event))
         elif kind is yaml.DocumentStartEvent:
-            self._begun = _place(event)
+            self._begun = self._place(event)
             if event.version or event.tags:
                 self._report("E_YAML_TAG", "a % directive", self._begun, "delete it")
+
+    def _place(self, event: Any) -> tuple[int, int]:
+        return place_of(event.start_mark, self._reading.lines)
 
     def _count(self, event: Any) -> None:
         self._nodes += 1
         if self._nodes > NODES_MAX:
             detail = f"more than {NODES_MAX:,} keys and values"
             hint = "put participants into a CSV or Parquet table"
-            self._report("E_YAML_NODES", detail, _place(event), hint)
+            self._report("E_YAML_NODES", detail, self._place(event), hint)
             raise _Stop
 
     def _plain(self, event: Any) -> bool:
         """Report what decorates a value; a tagged one means something that is not accepted."""
         if event.anchor is not None:
             hint = "write the value out where it is needed"
-            self._report("E_YAML_ALIAS", f"the anchor &{event.anchor}", _place(event), hint)
+            self._report("E_YAML_ALIAS", f"the anchor &{event.anchor}", self._place(event), hint)
         if event.tag is not None:
-            self._report("E_YAML_TAG", f"the tag {event.tag}", _place(event), "delete it")
+            self._report("E_YAML_TAG", f"the tag {event.tag}", self._place(event), "delete it")
         return event.tag is None
 
     def _open(self, event: Any, container: Node | Items) -> None:
@@ -202,7 +205,7 @@ class _Composer:
 
     def _scalar(self, event: Any) -> None:
         self._count(event)
-        place = _place(event)
+        place = self._place(event)
         text = event.value
         value: Any = text
         if event.style == '"' and (hidden := FORBIDDEN.search(text)):
@@ -301,8 +304,3 @@ class _Composer:
             if not isinstance(value, Broken):
                 detail = "a document is a mapping"
                 self._report("E_TYPE", detail, place, "begin it with kind: and version:")
-
-
-def _place(event: Any) -> tuple[int, int]:
-    mark = event.start_mark
-    return mark.line + 1, mark.column + 1

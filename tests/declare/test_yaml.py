@@ -267,6 +267,8 @@ def test_what_is_missing_after_the_last_line_is_missing_there() -> None:
     """A finding never stands in a line that the file does not have."""
     (found,) = read_yaml(b"more: 1\nkey: [", "f.yaml").problems
     assert str(found.span) == "f.yaml:2:7"
+    (document,) = read_yaml(b"?", "f.yaml").documents
+    assert document.value_places == {"": (1, 2)}
 
 
 @pytest.mark.parametrize("tag", ["", "!tag "])

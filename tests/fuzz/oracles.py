@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -152,15 +152,19 @@ def places_are_complete(document: Node, lines: Sequence[str]) -> None:
 
 # --- tables ----------------------------------------------------------------------------------
 
-Row = tuple[str | None, ...]
+Row = tuple[object, ...]
+"""A row as the sheet has it: code, exact amounts, exited, auto_rebalance, line."""
+
+AnotherReader = Callable[[str, Sequence[str]], list[Row] | None]
+"""The rows of a text with these columns; None where anything in it is wrong.
+
+Python's own readers, and grammars written out by hand: no pattern and no engine is shared with what
+is tested.
+"""
 
 
-def rows_by_another_reader(content: str, columns: Sequence[str]) -> list[Row] | None:
-    """The rows of a CSV text, by name, with the line of each; None where anything is doubtful.
-
-    Python's reader and grammars written out by hand: no pattern and no engine is shared with what
-    is tested.
-    """
+def rows_of_csv(content: str, columns: Sequence[str]) -> list[Row] | None:
+    """The rows of a CSV text; an empty cell says nothing."""
     try:
         reader = csv.reader(io.StringIO(content.rstrip("\r\n"), newline=""), strict=True)
         numbered = [(reader.line_num, cells) for cells in reader]
@@ -168,51 +172,96 @@ def rows_by_another_reader(content: str, columns: Sequence[str]) -> list[Row] | 
         return None
     header = numbered[0][1] if numbered else []
     known = set(header) <= set(columns) and len(set(header)) == len(header)
-    if not known or "participant_code" not in header or "\r" in content.replace("\r\n", ""):
+    if not known or "\r" in content.replace("\r\n", ""):
         return None
-    body = [(line, dict(zip(header, cells, strict=False))) for line, cells in numbered[1:]]
-    if not body or any(len(cells) != len(header) for _, cells in numbered):
+    if any(len(cells) != len(header) for _, cells in numbered):
         return None
-    if any(not cell_is_good(name, cell) for _, row in body for name, cell in row.items()):
+    body = [
+        (line, {name: cell or None for name, cell in zip(header, cells, strict=True)})
+        for line, cells in numbered[1:]
+    ]
+    flags = {"true": True, "false": False, None: None}
+    if any(row.get("auto_rebalance") not in flags for _, row in body):
         return None
-    return [(*(row.get(name) or None for name in columns), str(line)) for line, row in body]
+    flagged = [
+        (line, {**row, "auto_rebalance": flags[row.get("auto_rebalance")]}) for line, row in body
+    ]
+    return _good_rows(flagged, columns, header)
 
 
-def cell_is_good(column: str, cell: str) -> bool:
-    """Whether a cell keeps to the grammar of its column; an empty one says nothing."""
+def rows_of_json_lines(content: str, columns: Sequence[str]) -> list[Row] | None:
+    """The rows of a text with an object in each line; null says nothing."""
+    body: list[tuple[int, dict[str, Any]]] = []
+    written: set[str] = set()
+    if "\r" in content.replace("\r\n", ""):
+        return None
+    for line, text_of_line in enumerate(content.rstrip("\r\n").split("\n"), start=1):
+        try:
+            pairs = _PAIRS.decode(text_of_line.removesuffix("\r"))
+        except (ValueError, RecursionError):
+            return None
+        flat = isinstance(pairs, _Pairs) and not any(isinstance(v, list) for _, v in pairs)
+        if not flat or len(text_of_line) > 4_096:
+            return None
+        row = dict(pairs)
+        if len(row) < len(pairs) or not set(row) <= set(columns):
+            return None
+        if not isinstance(row.get("auto_rebalance"), bool | None):
+            return None
+        written |= set(row)
+        body.append((line, row))
+    return _good_rows(body, columns, [name for name in columns if name in written])
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object of JSON with every pair of it."""
+
+
+class _NumberText(str):
+    """A number of JSON as it was written."""
+
+    __slots__ = ()
+
+
+_PAIRS = json.JSONDecoder(object_pairs_hook=_Pairs, parse_int=_NumberText, parse_float=_NumberText)
+
+
+def _good_rows(
+    body: Sequence[tuple[int, Mapping[str, Any]]], columns: Sequence[str], written: Sequence[str]
+) -> list[Row] | None:
+    """Rows whose cells all keep to their grammars; a column that is written asks every row."""
+    needed = {"participant_code"} | ({"amount"} & set(columns))
+    if not body or not needed <= set(written):
+        return None
+    rows: list[Row] = []
+    for line, row in body:
+        if not all(_is_good(name, row.get(name)) for name in written):
+            return None
+        made = {**row, "line": line}
+        made["status"] = None if row.get("status") is None else row["status"] == "exited"
+        for name in _AMOUNTS & set(columns):
+            made[name] = None if row.get(name) is None else Decimal(row[name])
+        rows.append(tuple(made.get(name) for name in (*columns, "line")))
+    return rows
+
+
+_AMOUNTS = {"contributed", "withdrawn", "amount"}
+
+
+def _is_good(column: str, cell: object) -> bool:
+    """Whether a cell keeps to the grammar of its column; None says nothing."""
+    if column == "auto_rebalance":
+        return isinstance(cell, bool | None)
+    if cell is None:
+        return column in {"withdrawn", "status"}
+    if not isinstance(cell, str) or (isinstance(cell, _NumberText) and column not in _AMOUNTS):
+        return False
     if column == "participant_code":
         return len(cell) == 6 and set(cell) <= _CODE
     if column == "status":
-        return cell in {"", "active", "exited"}
-    if column == "auto_rebalance":
-        return cell in {"", "true", "false"}
-    if not cell:
-        return column == "withdrawn"
+        return cell in {"active", "exited"}
     whole, _, decimals = cell.partition(".")
     return plain_decimal(cell) is not None and len(whole) <= 15 and len(decimals) <= 8
-
-
-def as_meant(row: Row, columns: Sequence[str]) -> Row:
-    """The texts of a row as the values that they stand for, each in one way."""
-    *cells, line = row
-    values: list[object] = []
-    for column, cell in zip(columns, cells, strict=True):
-        if column in {"contributed", "withdrawn", "amount"} and cell is not None:
-            values.append(Decimal(cell))
-        elif column == "status" and cell is not None:
-            values.append(cell == "exited")
-        else:
-            values.append(cell)
-    return (*map(plainly, values), line)
-
-
-def plainly(value: object) -> str | None:
-    """A value of a row as text: however it is stored, equal values are equal texts."""
-    if isinstance(value, Decimal):
-        return f"{value.normalize():f}"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)
 
 
 _DIGITS = frozenset("0123456789")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -123,6 +125,35 @@ CSV = st.builds(
     st.sampled_from(["\n", "\r\n", "\n\n", "\r"]),
 ) | st.binary(max_size=80)
 
+JSON_VALUES = st.one_of(
+    CODES.map(json.dumps),
+    MONEY,
+    MONEY.map(json.dumps),
+    st.sampled_from(
+        ["null", "true", '"exited"', '"active"', "[]", "{}", '"\\ud800"', "NaN", "1e3"]
+    ),
+)
+JSON_KEYS = st.sampled_from([*MEMBERS.columns, "amount", "more", "c\\u006fntributed"])
+
+
+def _json_row(pairs: list[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f'"{key}": {value}' for key, value in pairs) + "}"
+
+
+JSON_ROWS = st.one_of(
+    st.builds(
+        '{{"participant_code": "{}", "contributed": {}}}'.format,
+        st.sampled_from(["CUST01", "000123"]),
+        MONEY.filter(bool),
+    ),
+    st.lists(st.tuples(JSON_KEYS, JSON_VALUES), max_size=5).map(_json_row),
+)
+JSON_LINES = st.builds(
+    lambda rows, end: (end.join(rows) + end).encode(),
+    st.lists(JSON_ROWS, max_size=4),
+    st.sampled_from(["\n", "\r\n", "\n\n"]),
+) | st.binary(max_size=80)
+
 PROJECTS = st.builds(
     lambda first, documents, table, noise: as_input(
         {
@@ -167,11 +198,20 @@ PARTS = st.sampled_from(
 RUNS = st.lists(PARTS, max_size=4).map(b"".join)
 GROWN = st.builds(b"%s\x1e%s\x1e%s".__mod__, st.tuples(RUNS, RUNS, RUNS))
 
+GROWN_TABLES = st.builds(
+    b"%s\x1e%s\x1e%s".__mod__,
+    st.tuples(st.sampled_from([b"", b"participant_code,contributed\n", b"{"]), RUNS, RUNS),
+)
+
 SHAPES: dict[str, SearchStrategy[bytes]] = {
     "yaml": YAML,
+    "fmt": YAML,
     "project": PROJECTS,
     "csv": CSV,
+    "json-lines": JSON_LINES,
     "amount": AMOUNTS_TEXT,
     "grown-yaml": GROWN,
+    "grown-csv": GROWN_TABLES,
+    "grown-json-lines": GROWN_TABLES,
 }
 """Target -> inputs for it."""

@@ -41,20 +41,21 @@ from stratctl.load.check import check, has_broken, model
 from stratctl.load.files import Folder
 from stratctl.load.tables import AMOUNTS, MEMBERS, Sheet, read_table
 from stratctl.load.yaml import read_yaml
+from stratctl.pipeline.formatting import format_bytes
 from stratctl.resolve import resolve
 from tests.declare.world import BASE, ROOT
 from tests.fuzz.limits import within_limits
 from tests.fuzz.oracles import (
+    AnotherReader,
     Lines,
     Row,
     answered,
-    as_meant,
     demand,
     findings_are_sound,
     places_are_complete,
     plain_decimal,
-    plainly,
-    rows_by_another_reader,
+    rows_of_csv,
+    rows_of_json_lines,
     same_as_a_plain_reader,
     written_out,
 )
@@ -101,6 +102,17 @@ def _document(root: Node, lines: Lines) -> None:
         made, refused = model(kind, root, places)
         demand(bool(found) == bool(refused), "schema and model agree", (found, refused))
         demand(document == made, "a document is what its model says", (document, made))
+
+
+def formatting(data: bytes) -> None:
+    """The canonical text of a YAML file: it says the same, which the formatter itself asserts."""
+    made = within_limits(lambda: format_bytes(data, "f.yaml"))
+    answered(made.after, made.problems)
+    findings_are_sound(made.problems, {"f.yaml": _lines(data)}, column_min=1)
+    if made.after:
+        again = format_bytes(made.after.encode(), "f.yaml")
+        demand(not again.problems, "what is formatted can be read", (made, again))
+        demand(again.after == made.after, "formatting again changes nothing", (made, again))
 
 
 # --- projects --------------------------------------------------------------------------------
@@ -157,10 +169,9 @@ class _Answer:
 
 
 def _validated(root: Path) -> _Answer:
-    """What validating does. The tables that are made on the way are forgotten."""
-    workspace = Workspace(threads=1)
+    """What validating does."""
     try:
-        documents, made = within_limits(lambda: _resolved(root, workspace))
+        documents, made = within_limits(lambda: _resolved(root))
     except InputError as error:
         return _Answer(False, error.diagnostics)
     except UsageError as error:
@@ -174,7 +185,8 @@ def _validated(root: Path) -> _Answer:
     return _Answer(True, made.desired.warnings, made.desired.digest, tuple(rows))
 
 
-def _resolved(root: Path, workspace: Workspace) -> tuple[Documents, Configuration]:
+def _resolved(root: Path) -> tuple[Documents, Configuration]:
+    workspace = Workspace(threads=1)
     documents = read_project(root, None, workspace)
     return documents, resolve(documents, None, workspace)
 
@@ -190,9 +202,9 @@ def _totals_are_exact(documents: Documents, made: Configuration) -> None:
         flows += [(1, "amount", table) for _, table in members.funding]
         flows += [(-1, "amount", table) for _, table in members.payouts]
         for sign, column, table in flows:
-            for (value,) in table.rows.workspace.rows(f"SELECT {column} FROM {table.rows}"):
-                if value is not None:
-                    summed[strategy] += sign * parse_units(f"{value:f}", digits[strategy])
+            sql = f"SELECT CAST({column} AS VARCHAR) FROM {table.rows} WHERE {column} IS NOT NULL"
+            for (text,) in table.rows.workspace.rows(sql):
+                summed[strategy] += sign * parse_units(text, digits[strategy])
     for strategy, expected in summed.items():
         sql = f"SELECT sum(contributed_minor - withdrawn_minor) FROM {made.desired.rows} "
         (total,) = made.desired.rows.workspace.one(f"{sql} WHERE strategy = ?", [strategy])
@@ -204,44 +216,36 @@ def _totals_are_exact(documents: Documents, made: Configuration) -> None:
 
 def csv_file(data: bytes) -> None:
     """One CSV file: the rows of another reader, or findings."""
+    _table("f.csv", data, rows_of_csv)
+
+
+def json_lines_file(data: bytes) -> None:
+    """One file of JSON lines, likewise."""
+    _table("f.jsonl", data, rows_of_json_lines)
+
+
+def _table(name: str, data: bytes, another: AnotherReader) -> None:
+    """One table: its rows or its findings, and everything that must hold."""
     sheet = AMOUNTS if b"amount" in data.partition(b"\n")[0] else MEMBERS
-    rows, found = _table("f.csv", data, sheet)
-    text = data.decode("utf-8", "replace")
-    others = rows_by_another_reader(text, sheet.columns)
-    if rows is not None:
-        meant = (
-            None
-            if others is None
-            else sorted((as_meant(row, sheet.columns) for row in others), key=str)
-        )
-        demand(sorted(rows, key=str) == meant, "its rows", (rows, others))
-    demand((rows is not None) or others is None, "good rows are accepted", (found, others))
-
-
-def _table(name: str, data: bytes, sheet: Sheet) -> tuple[list[Row] | None, list[Diagnostic]]:
-    """The rows of a table as they are meant, and its findings, after everything that must hold."""
-    workspace = Workspace(threads=1)
     with _folder({name: data}) as root:
         assert root is not None
-        first = within_limits(lambda: _read(root, name, sheet, workspace))
-        second = _read(root, name, sheet, workspace)
-    rows, found = first
+        rows, found = within_limits(lambda: _read(root, name, sheet))
+        again = _read(root, name, sheet)
     answered(rows, found)
     demand(rows is None or not found, "rows are accepted without a finding", found)
     findings_are_sound(found, {name: _lines(data)})
-    demand(first == second, "reading twice gives the same", (first, second))
-    return rows, found
+    demand((rows, found) == again, "reading twice gives the same", (rows, found, again))
+    others = another(data.decode("utf-8", "replace"), sheet.columns)
+    demand(rows == others, "the rows of another reader", (rows, others, found[:3]))
 
 
-def _read(
-    root: Path, name: str, sheet: Sheet, workspace: Workspace
-) -> tuple[list[Row] | None, list[Diagnostic]]:
+def _read(root: Path, name: str, sheet: Sheet) -> tuple[list[Row] | None, list[Diagnostic]]:
+    """The rows in the order of the file, and the findings."""
+    workspace = Workspace(threads=1)
     entries, found = read_table(Folder(root), name, sheet, workspace, Span("f.yaml", 1, 1))
     if entries is None:
         return None, found
-    columns = ", ".join(sheet.schema)
-    rows = workspace.rows(f"SELECT {columns} FROM {entries.rows} ORDER BY line")
-    return [tuple(map(plainly, row)) for row in rows], found
+    return workspace.rows(f"SELECT * FROM {entries.rows} ORDER BY line"), found
 
 
 # --- amounts ---------------------------------------------------------------------------------
@@ -336,6 +340,16 @@ def grown_yaml(data: bytes) -> None:
     _project({_FIRST: grown(data)})
 
 
+def grown_csv(data: bytes) -> None:
+    """A large CSV file, within the limits."""
+    csv_file(grown(data))
+
+
+def grown_json_lines(data: bytes) -> None:
+    """A large file of JSON lines, within the limits."""
+    json_lines_file(grown(data))
+
+
 def _lines(data: bytes) -> list[str]:
     return data.decode("utf-8", "replace").split("\n")
 
@@ -408,14 +422,46 @@ def _seed_grown_yaml() -> Iterator[bytes]:
         yield head + b"\x1e" + unit + b"\x1e" + tail
 
 
+def _seed_json_lines() -> Iterator[bytes]:
+    yield from _seed_files(".jsonl")
+    row = b'{"participant_code": "CUST01", "contributed": '
+    yield row + b'"15000.00", "withdrawn": null}\n' + row + b"1.50}\n"
+    yield row + b'1e3, "status": "exited", "auto_rebalance": true}\n'
+    yield b'{"participant_code": "CUST01", "amount": 12.5}\n'
+
+
+def _seed_grown_csv() -> Iterator[bytes]:
+    head = b"participant_code,contributed\n\x1e"
+    for unit in (b"CUST01,1\n", b"CUST01,x\n", b",\n", b'"', b"=", b"C\x1f,1,\n", b'"\n",1\n'):
+        yield head + unit + b"\x1e"
+    yield b"\x1ec\x1f,\x1e\n"
+
+
+def _seed_grown_json_lines() -> Iterator[bytes]:
+    for unit in (
+        b'{"participant_code": "CUST01", "contributed": 1}\n',
+        b'{"participant_code": 7}\n',
+        b"{}\n",
+        b"[",
+        b'"\\ud800"\n',
+    ):
+        yield b"\x1e" + unit + b"\x1e"
+    yield b'{\x1e"k\x1f": 1,\x1e}'
+    yield b'{"participant_code": "CUST01", "contributed": \x1e9\x1e}'
+
+
 TARGETS = {
     target.name: target
     for target in (
         Target("yaml", yaml_file, lambda: _seed_files(".yaml"), 2_000),
+        Target("fmt", formatting, lambda: _seed_files(".yaml"), 2_000),
         Target("project", project, _seed_projects, 4_000),
         Target("csv", csv_file, lambda: _seed_files(".csv"), 1_000),
+        Target("json-lines", json_lines_file, _seed_json_lines, 1_000),
         Target("amount", amount, _seed_amounts, 80),
         Target("grown-yaml", grown_yaml, _seed_grown_yaml, 300),
+        Target("grown-csv", grown_csv, _seed_grown_csv, 300),
+        Target("grown-json-lines", grown_json_lines, _seed_grown_json_lines, 300),
     )
 }
 """Every target, by name."""

@@ -14,11 +14,15 @@ from tests.fuzz.targets import TARGETS
 FILES = sorted(path for path in CORPUS.rglob("*") if path.is_file())
 
 EXAMPLES = {
-    "yaml": 100,
-    "amount": 200,
+    "yaml": 60,
+    "fmt": 60,
+    "amount": 100,
     "csv": 30,
+    "json-lines": 30,
     "project": 8,
     "grown-yaml": 3,
+    "grown-csv": 3,
+    "grown-json-lines": 3,
 }
 """As many as cost a second or less; ``make fuzz`` tries as many as it is given time for."""
 

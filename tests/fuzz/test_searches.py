@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 
@@ -109,22 +110,38 @@ def test_documents_that_are_lost_or_without_a_place_are_refused() -> None:
         oracles.places_are_complete(lost, ("key: 1",))
 
 
-def test_another_reader_matches_the_columns_of_a_table_by_name() -> None:
+COLUMNS = ("participant_code", "contributed", "withdrawn", "status", "auto_rebalance")
+
+
+def test_another_reader_of_csv_matches_columns_by_name() -> None:
     """Money in and money out are not swapped with their columns; doubtful files have no rows."""
-    columns = ("participant_code", "contributed", "withdrawn")
-    swapped = "withdrawn,participant_code,contributed\n1,CUST01,2\n\n"
-    assert oracles.rows_by_another_reader(swapped, columns) == [("CUST01", "2", "1", "2")]
+    swapped = "withdrawn,participant_code,contributed\n1,CUST01,2.50\n\n"
+    row = ("CUST01", Decimal("2.50"), Decimal(1), None, None, 2)
+    assert oracles.rows_of_csv(swapped, COLUMNS) == [row]
+    head = "participant_code,contributed\n"
+    for doubtful in ("", "CUST01\n", "CUST01,\n", "CUST01,01\n", "cust01,1\n", '"CUST01,1\n', "\r"):
+        assert oracles.rows_of_csv(head + doubtful, COLUMNS) is None
+    assert oracles.rows_of_csv("participant_code,more\nCUST01,1\n", COLUMNS) is None
+    assert oracles.rows_of_csv("contributed\n1\n", COLUMNS) is None
+
+
+def test_another_reader_of_json_lines_keeps_the_text_of_numbers() -> None:
+    """Cents are not lost to a float; doubtful files have no rows."""
+    good = '{"participant_code": "CUST01", "contributed": 123456789012345.67, "status": "exited"}'
+    row = ("CUST01", Decimal("123456789012345.67"), None, True, None, 1)
+    assert oracles.rows_of_json_lines(good, COLUMNS) == [row]
     for doubtful in (
-        "participant_code,contributed\n",
-        "participant_code,contributed\nCUST01\n",
-        "participant_code,contributed\nCUST01,\n",
-        "participant_code,contributed\nCUST01,01\n",
-        "participant_code,contributed\ncust01,1\n",
-        'participant_code,contributed\n"CUST01,1\n',
-        "participant_code,more\nCUST01,1\n",
-        "contributed\n1\n",
+        '{"participant_code": "CUST01", "contributed": 1e3}',
+        '{"participant_code": "CUST01", "contributed": 1, "contributed": 1}',
+        '{"participant_code": "CUST01", "more": 1}',
+        '{"participant_code": 123456}',
+        '{"participant_code": "CUST01", "auto_rebalance": "true"}',
+        '{"participant_code": "CUST01", "contributed": [1]}',
+        '{"contributed": 1}',
+        "[]",
+        "",
     ):
-        assert oracles.rows_by_another_reader(doubtful, columns) is None
+        assert oracles.rows_of_json_lines(doubtful, COLUMNS) is None
 
 
 @pytest.mark.parametrize(("units", "shown"), [(10, "0.1 "), (10, "0.10000001"), (11, "0.1")])

@@ -40,6 +40,8 @@ from stratctl.load.tables.cells import (
 from stratctl.load.text import decode, split_lines
 
 CELL_LENGTH_MAX = 256
+HEADER_SHOWN_MAX = 20
+"""Wrong columns that are reported one by one; a table of these has five."""
 BATCH_ROWS = 50_000
 """Rows that exist as Python objects at a time."""
 
@@ -211,20 +213,22 @@ class _Lines:
 def _header_problems(header: Sequence[str], line: str, file: str, sheet: Sheet) -> list[Diagnostic]:
     known = list(sheet.columns)
     span = Span(file, 1, 1)
-    places = [Span(file, 1, column_of(line, place)) for place in range(len(header))]
     if len(header) == 1 and header[0] not in known:
         hint = f"separate by commas: {','.join(known)}"
         return [problem("E_CSV_HEADER", f"one column called {header[0][:60]!a}", span, hint)]
-    found = [
-        problem("E_CSV_HEADER", f"the column {name[:60]!a}", place, nearest(name, known))
-        for name, place in zip(header, places, strict=True)
-        if name not in known
-    ]
-    found += [
-        problem("E_CSV_HEADER", f"the column {name} occurs before", place, "keep one of them")
-        for number, (name, place) in enumerate(zip(header, places, strict=True))
-        if name in known and name in header[:number]
-    ]
+    found: list[Diagnostic] = []
+    seen: set[str] = set()
+    for name, column in zip(header, columns_of(line), strict=True):
+        place = Span(file, 1, column)
+        if name not in known:
+            detail = f"the column {name[:60]!a}"
+            found.append(problem("E_CSV_HEADER", detail, place, nearest(name, known)))
+        elif name in seen:
+            detail = f"the column {name} occurs before"
+            found.append(problem("E_CSV_HEADER", detail, place, "keep one of them"))
+        seen.add(name)
+        if len(found) == HEADER_SHOWN_MAX:
+            return [*found, _too_wide(header, span, known)]
     found += [
         problem("E_CSV_HEADER", f"there is no column {name}", span, f"add {name}")
         for name in sheet.required
@@ -233,14 +237,25 @@ def _header_problems(header: Sequence[str], line: str, file: str, sheet: Sheet) 
     return found
 
 
+def _too_wide(header: Sequence[str], span: Span, known: Sequence[str]) -> Diagnostic:
+    detail = f"it has {len(header):,} columns, and more of them are wrong"
+    return problem("E_CSV_HEADER", detail, span, f"known here: {', '.join(known)}")
+
+
 def column_of(line: str, cell: int) -> int:
     """The column in which a cell of a line begins."""
+    return next(islice(columns_of(line), cell, None))
+
+
+def columns_of(line: str) -> Iterator[int]:
+    """The column in which each cell of a line begins."""
+    line = line.removesuffix("\n")
     place = 0
-    for _ in range(cell):
+    while place <= len(line):
         found = _CELL.match(line, place)
         assert found, "a cell may be empty, so there is always one"
+        yield place + 1
         place = found.end() + 1
-    return place + 1
 
 
 _CELL = re.compile(r'"(?:[^"]|"")*"|[^,]*')
