@@ -180,7 +180,8 @@ def flow_rows(
                 WHEN 'partial_sell' THEN 'withdrawn rose'
                 WHEN 'top_up' THEN 'contributed rose'
                 ELSE 'not enrolled yet'
-            END AS reason,
+            END || CASE WHEN held_back = 'stale_flow' AND recorded
+                THEN ', waiting since ' || left(waiting_since, 10) ELSE '' END AS reason,
             cohort, file, line,
             coalesce(amount_minor * minor_e8, value_e8::HUGEINT, 0)::DECIMAL(38,0) AS moved_e8,
             value_e8
@@ -202,7 +203,7 @@ def flow_rows(
                     'its smallest leg needs a flow of at least ' || flow_least
                 WHEN 'partial_sell_infeasible' THEN
                     'at target weights it would sell more ' || short_asset || ' than is held'
-                WHEN 'stale_flow' THEN {_STALE}
+                WHEN 'stale_flow' THEN {_stale_detail(stale)}
                 ELSE coalesce(stopped_detail, '')
             END, ''), CASE WHEN recorded AND held_back <> 'stale_flow'
                 THEN 'waiting since ' || waiting_since END) AS detail,
@@ -213,11 +214,13 @@ def flow_rows(
     return Flows(sent, blocked, (covering,) if covering else ())
 
 
-_STALE = f"""
-    CASE WHEN recorded THEN 'waiting since ' || waiting_since || ', longer than {DAYS_MAX} days'
-         ELSE 'it may have waited since ' || waiting_since
-             || ', before which the journal knows nothing of its Strategy' END
-    || ' (to send it, acknowledge {STALE_RULE})'"""
+def _stale_detail(stale: int) -> str:
+    """Since when, and the number that releases all of them, as SQL."""
+    return f"""
+        CASE WHEN recorded THEN 'waiting since ' || waiting_since || ', longer than {DAYS_MAX} days'
+             ELSE 'it may have waited since ' || waiting_since
+                 || ', before which the journal knows nothing of its Strategy' END
+        || ' (to send it, acknowledge {STALE_RULE}={stale:d})'"""
 
 
 def forfeited_rows(changes: Changes) -> Table:

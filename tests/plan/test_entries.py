@@ -113,3 +113,14 @@ def test_a_narrowed_plan_misses_no_entry_of_what_it_leaves_out() -> None:
     live = whole.live(SPACE)
     narrow = replace(live, strategies=live.strategies[:1])
     refuse_changed_entries(only, narrow, whole.bound(SPACE))
+
+
+def test_without_the_check_an_edited_entry_would_move_money(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A planted bug: nobody asks what was applied, and the edit is paid like any rise."""
+    edited = world([Entry("a", {"P1": "6"})], [Entry("a", {"P1": "5"})])
+    with pytest.raises(InputError):
+        edited.plan(SPACE)
+    monkeypatch.setattr("tests.worlds.refuse_changed_entries", lambda *_: None)
+    assert {call.verb for call in edited.plan(SPACE).calls} == {"top_up"}
