@@ -61,13 +61,15 @@ def _entry(entry: Entry, indent: int, shape: Shape) -> tuple[list[str], list[str
     head = " " * indent + (_key(entry.key, indent) if entry.key else "-")
     above = entry.above.copy()
     value = entry.value
+    if not entry.key and isinstance(value, Collection):
+        above += _taken_from_first(value, shape)
     assert value is not None, "every key and item that was read has a value"
     if isinstance(value, Scalar):
         lines = _scalar(value, head, indent)
     elif (text := _on_one_line(value, shape)) and len(head) + 1 + len(text) <= WIDTH:
         lines = [f"{head} {text}"]
     elif value.entries:
-        return _entry_of_block(entry, value, head, indent, shape)
+        return _entry_of_block(entry, above, head, indent, shape)
     else:
         lines = [f"{head} {'{}' if value.mapping else '[]'}"]
         above += [line for line in value.end if line]
@@ -76,20 +78,33 @@ def _entry(entry: Entry, indent: int, shape: Shape) -> tuple[list[str], list[str
     return [*above, *others], lines
 
 
+def _taken_from_first(item: Collection, shape: Shape) -> list[str]:
+    """What stands above the first entry of an item: the same line, so it goes above the dash.
+
+    It is taken before anything else is decided, because it is not inside the item any more.
+    """
+    first = shape.ordered(item)[:1]
+    above = _spaced(first[0].above, first=True) if first else []
+    for entry in first:
+        entry.above = []
+    return above
+
+
 def _entry_of_block(
-    entry: Entry, value: Collection, head: str, indent: int, shape: Shape
+    entry: Entry, above: list[str], head: str, indent: int, shape: Shape
 ) -> tuple[list[str], list[str]]:
     """A key above its block, or a dash before the first line of one."""
+    assert isinstance(entry.value, Collection), "scalars are no blocks of entries"
     inner = indent + 2
-    above, lines = _block(value, inner, shape)
-    above = _spaced(above, first=True)
+    first, lines = _block(entry.value, inner, shape)
+    first = _spaced(first, first=True)
     if not entry.key:
         lines[0] = f"{head} {lines[0][inner:]}"
-        return [*entry.above, *entry.beside, *above], lines
+        return [*above, *entry.beside, *first], lines
     beside, others = entry.beside[:1], entry.beside[1:]
-    return entry.above, [
+    return above, [
         " ".join([head, *beside]),
-        *_indented(above, inner),
+        *_indented(first, inner),
         *lines,
         *_indented(others, inner),
     ]
@@ -185,8 +200,7 @@ def _fits_in_brackets(scalar: Scalar, flow: bool) -> bool:
     """Not what is empty or a block; plain text of a block only if brackets cannot change it."""
     if scalar.style in ("|", ">"):
         return False
-    return (
-        not scalar.plain
-        or (flow and scalar.text != "")
-        or bool(_PLAIN_IN_BRACKETS.fullmatch(scalar.text))
-    )
+    quoted = not scalar.plain or inline(scalar) != scalar.text
+    if quoted or (flow and scalar.text):
+        return True
+    return _PLAIN_IN_BRACKETS.fullmatch(scalar.text) is not None

@@ -14,13 +14,16 @@ from stratctl.fmt.syntax import Scalar
 _HARMLESS = re.compile(r"([\w/(]|\.{1,2}/)([\w /.+()&'%~;=-]|:(?=[\w/]))*(?<! )")
 """Text that no parser takes for punctuation, in a block or between brackets."""
 
+_SIGN = re.compile(r"[-?:]|(---|\.\.\.)( .*)?")
+"""Text between brackets that begins an entry or ends a document where there are none."""
+
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"})
 
 
 def inline(scalar: Scalar) -> str:
     """A scalar on one line."""
     text = scalar.text
-    if scalar.plain and "\n" not in text:
+    if scalar.plain and "\n" not in text and not _SIGN.fullmatch(text):
         return text
     if is_text(text) and _HARMLESS.fullmatch(text):
         return text

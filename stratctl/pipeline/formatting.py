@@ -14,7 +14,7 @@ from stratctl import fmt
 from stratctl.core.diagnostic import Span
 from stratctl.core.errors import UsageError
 from stratctl.core.report import Formatted
-from stratctl.documents import Items, Node
+from stratctl.documents import Node
 from stratctl.documents.grammar import Doubtful, source_text
 from stratctl.load import document_files, find_root
 from stratctl.load.files import Folder, Refused
@@ -101,7 +101,7 @@ def _meaning(value: Any) -> Any:
     """What a value says to everything that reads it, without its place."""
     if isinstance(value, Node):
         return {key: _meaning(inner) for key, inner in value.items()}
-    if isinstance(value, Items | list):
+    if isinstance(value, list):
         return [_meaning(inner) for inner in value]
     return type(value), source_text(value), value.reading if isinstance(value, Doubtful) else ""
 

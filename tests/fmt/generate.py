@@ -402,3 +402,28 @@ def untidy(seed: int, size: int) -> tuple[str, list[str]]:
 
 
 FILES = st.builds(untidy, seed=st.integers(0, 1 << 32), size=st.integers(0, 20))
+
+
+_DEBRIS = [
+    *"{}[],:#-?|>'\"\n\t&*!%@`~0.=<é\\+",
+    *("\n  ", "\n- ", "- ", "? ", ": ", " # c", "---\n", "...\n", "\n\n", "''", "|+\n", ">\n"),
+]
+
+
+def damaged(seed: int, size: int) -> str:
+    """An untidy file in which some characters were added, dropped or repeated elsewhere."""
+    chance = random.Random(seed)
+    text, _ = untidy(seed, size)
+    for _ in range(chance.randint(1, 6)):
+        place, other = chance.randrange(len(text) + 1), chance.randrange(len(text) + 1)
+        choice = chance.random()
+        if choice < 0.5:
+            text = text[:place] + chance.choice(_DEBRIS) + text[place:]
+        elif choice < 0.8:
+            text = text[:place] + text[place + chance.randint(1, 3) :]
+        else:
+            text = text[:place] + text[other : other + 12] + text[place:]
+    return text
+
+
+DAMAGED = st.builds(damaged, seed=st.integers(0, 1 << 32), size=st.integers(0, 6))

@@ -17,7 +17,7 @@ from stratctl import fmt
 from stratctl.cli.init import FILES as SCAFFOLDED
 from stratctl.fmt.order import Shape
 from stratctl.load.yaml import read_yaml
-from tests.fmt.generate import FILES, untidy
+from tests.fmt.generate import DAMAGED, FILES, untidy
 from tests.fmt.witness import astray, comments, meaning
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +56,16 @@ def test_every_law_holds_for_untidy_documents(made: tuple[str, list[str]]) -> No
     assert fmt.comments(text) == sorted(written)
     assert not astray(text)
     assert list(broken_laws(text)) == []
+
+
+@given(DAMAGED)
+def test_every_law_holds_for_whatever_the_reader_accepts(text: str) -> None:
+    """Damage makes what nobody would generate; comments are those of the formatter's own ears."""
+    if not read_yaml(text.encode(), "file.yaml").problems:
+        formatted = fmt.formatted(text)
+        assert meaning(formatted) == meaning(text)
+        assert fmt.formatted(formatted) == formatted
+        assert fmt.comments(formatted) == fmt.comments(text)
 
 
 def documents() -> Iterator[tuple[str, str]]:

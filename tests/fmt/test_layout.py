@@ -114,6 +114,18 @@ HABITS = {
         "a:\n-\n   - x\n   - y\n-\n   b: 1\n   c: 2\n",
         "a:\n  - - x\n    - y\n  - b: 1\n    c: 2\n",
     ),
+    "a comment above the first key of a row goes above the row, which is one line then": (
+        "kind: Cohort\nparticipants:\n- contributed: 5.00\n  # new\n  participant_code: P00002\n",
+        "kind: Cohort\nparticipants:\n  # new\n  - {participant_code: P00002, contributed: 5.00}\n",
+    ),
+    "between brackets a sign is text, and it stays text without them": (
+        "{a: [x, -], ... b: 1, --- : 2}\n",
+        'a: [x, "-"]\n"... b": 1\n"---": 2\n',
+    ),
+    "quoted text of several lines does not keep a row apart": (
+        "kind: Cohort\nparticipants:\n- participant_code: P00002\n  status: a\n\n    b\n",
+        'kind: Cohort\nparticipants:\n  - {participant_code: P00002, status: "a\\nb"}\n',
+    ),
     "a document between brackets becomes a block": (
         "{kind: Cohort, name: a} # c\n",
         "kind: Cohort\nname: a\n# c\n",
