@@ -63,6 +63,18 @@ def test_csv_accepts_what_people_and_programs_write(tmp_path: Path) -> None:
     assert read(tmp_path, "y.csv") == (expected, [])
 
 
+def test_a_header_of_many_columns_is_answered_shortly_and_soon(tmp_path: Path) -> None:
+    """The first of them with their places, then how many there are; not one finding for each."""
+    names = [f'"c{number}"' for number in range(10_000)]
+    (tmp_path / "x.csv").write_text(",".join(names) + "\n")
+    begun = time.process_time()
+    _, found = read_table(Folder(tmp_path), "x.csv", MEMBERS, shared_workspace(), HERE)
+    assert time.process_time() - begun < 1.0
+    assert [str(one.span) for one in found[:3]] == ["x.csv:1:1", "x.csv:1:6", "x.csv:1:11"]
+    assert len(found) == 21
+    assert found[-1].detail == "it has 10,000 columns, and more of them are wrong"
+
+
 CODE = st.sampled_from(["CUST01", "cust01", "CUST1", "", "\u0421UST01", "=CMD()", "12345E", "A,B"])
 AMOUNT = st.one_of(
     st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,3})?", fullmatch=True),
