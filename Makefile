@@ -21,7 +21,7 @@ DEV := $(VENV)/.installed-dev
 # The coverage-guided fuzzer stands in a folder of its own: it has no wheels for some systems, where
 # only Hypothesis searches, and nothing but a search may import it.
 FUZZER := $(VENV)/fuzzer
-FUZZ_SECONDS ?= 60
+FUZZ_SECONDS ?= 180
 
 COMPILE := $(VENV)/bin/pip-compile --quiet --no-header --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe
@@ -43,7 +43,7 @@ laws: $(DEV) ## the laws alone, 10,000 examples each
 campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
 	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e
 
-fuzz: $(DEV) $(FUZZER) ## search for inputs that the readers get wrong, FUZZ_SECONDS=60 in all
+fuzz: $(DEV) $(FUZZER) ## search for inputs that the readers get wrong, FUZZ_SECONDS=180 in all
 	@PYTHONPATH=$(FUZZER) $(PY) -m tests.fuzz.run $(FUZZ_SECONDS)
 
 editor: ## install the language server that tests/editor drive; needs node and npm

@@ -11,9 +11,6 @@ from __future__ import annotations
 import importlib
 import sys
 
-UNENDING_SECONDS = 10
-"""A reading that took more than its second is found when it ends; this is for one that does not."""
-
 
 def main(arguments: list[str]) -> None:
     """Search until the time is over. The process is ended by libFuzzer."""
@@ -35,7 +32,7 @@ def main(arguments: list[str]) -> None:
     # The baseline of the memory: everything imported, the engine started, one input read.
     one(next(target.seeds()))
     memory = (limits.peak_kib() >> 10) + limits.MEMORY_MAX_MIB
-    limiting = [f"-timeout={UNENDING_SECONDS}", f"-rss_limit_mb={memory}"]
+    limiting = [f"-timeout={limits.UNENDING_SECONDS}", f"-rss_limit_mb={memory}"]
     atheris.Setup([sys.argv[0], *flags, *limiting, f"-max_len={target.length_max}"], one)
     atheris.Fuzz()
 

@@ -8,14 +8,17 @@ prints the number of executions. A finding is shrunk and written down, and the s
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import sys
 import time
 from collections.abc import Collection
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis.strategies import SearchStrategy
 
-from tests.fuzz.findings import keep, trouble
+from tests.fuzz.findings import WORK, keep, trouble
+from tests.fuzz.limits import UNENDING_SECONDS
 from tests.fuzz.shapes import SHAPES
 from tests.fuzz.targets import TARGETS, Target
 
@@ -27,6 +30,7 @@ class _Found(AssertionError):
 def search(target: Target, shape: SearchStrategy[bytes], seconds: float) -> int:
     """Look for trouble for some time and keep it; the number of inputs that were tried."""
     deadline = time.monotonic() + seconds
+    target = watched(target)
     known: set[str] = set()
     tried = 0
     while time.monotonic() < deadline:
@@ -36,6 +40,22 @@ def search(target: Target, shape: SearchStrategy[bytes], seconds: float) -> int:
             known.add(name)
             keep(target, name, data)
     return tried
+
+
+def watched(target: Target) -> Target:
+    """The same target, which ends the process when an input is not answered; the input stays."""
+    last = WORK / target.name / "last"
+    last.parent.mkdir(parents=True, exist_ok=True)
+
+    def check(data: bytes) -> None:
+        last.write_bytes(data)
+        faulthandler.dump_traceback_later(UNENDING_SECONDS, exit=True)
+        try:
+            target.check(data)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+    return replace(target, check=check)
 
 
 def turn(
