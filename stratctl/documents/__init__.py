@@ -18,6 +18,7 @@ from stratctl.documents.kinds import (
     Project,
     ProjectEnvironment,
     Strategy,
+    TableSource,
 )
 from stratctl.documents.problems import SUMMARIES, problem, warning
 from stratctl.documents.schema import schemas
@@ -57,6 +58,7 @@ __all__ = [
     "ProjectEnvironment",
     "Read",
     "Strategy",
+    "TableSource",
     "problem",
     "schemas",
     "warning",

@@ -27,11 +27,13 @@ NAME = r"[a-z0-9-]{1,64}"
 PLATFORM_CODE = r"[A-Z0-9]{6}"
 ACCOUNT_LABEL = r"[A-Za-z0-9_-]{1,40}"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+SHA256 = r"[0-9a-f]{64}"
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 ENDPOINT = (
     r"(sandbox|https://[a-z0-9.-]+(:[0-9]{1,5})?|http://(localhost|127\.0\.0\.1)(:[0-9]{1,5})?)"
 )
 TEXT_LENGTH_MAX = 1000
+QUERY_LENGTH_MAX = 10_000
 
 
 class Doubtful(str):
@@ -205,6 +207,27 @@ PATH_SCHEMA: dict[str, Any] = {
     "maxLength": 500,
     "examples": ["cohorts/founders.csv"],
 }
+PATTERN_SCHEMA: dict[str, Any] = {
+    **PATH_SCHEMA,
+    "description": "A table of the project, relative to this file: csv, jsonl or parquet. A * in "
+    "the name of the file stands for any letters; what matches is read in the order of its name.",
+    "examples": ["cohorts/founders.csv", "cohorts/founders-*.parquet"],
+}
+SHA256_SCHEMA = _text(
+    "sha256",
+    SHA256,
+    "Digest of the file as sha256sum prints it: another content is an error.",
+    ["0123456789abcdef" * 4],
+    (64, 64),
+)
+QUERY_SCHEMA: dict[str, Any] = {
+    "description": "One SELECT that names the columns of a table of members. It runs read-only.",
+    "type": "string",
+    "format": "text",
+    "minLength": 1,
+    "maxLength": QUERY_LENGTH_MAX,
+    "examples": ["SELECT participant_code, contributed FROM founders"],
+}
 FREE_TEXT_SCHEMA: dict[str, Any] = {
     "type": "string",
     "format": "text",
@@ -264,6 +287,19 @@ Path = Annotated[
     BeforeValidator(_certain),
     StringConstraints(min_length=1, max_length=500),
     WithJsonSchema(PATH_SCHEMA),
+]
+Pattern = Annotated[
+    str,
+    BeforeValidator(_certain),
+    StringConstraints(min_length=1, max_length=500),
+    WithJsonSchema(PATTERN_SCHEMA),
+]
+Sha256 = Annotated[str, BeforeValidator(_certain), _whole(SHA256), WithJsonSchema(SHA256_SCHEMA)]
+Query = Annotated[
+    str,
+    BeforeValidator(_certain),
+    StringConstraints(min_length=1, max_length=QUERY_LENGTH_MAX),
+    WithJsonSchema(QUERY_SCHEMA),
 ]
 FreeText = Annotated[
     str,

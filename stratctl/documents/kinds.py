@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validat
 
 from stratctl.core.settings import GUARD_RULES
 from stratctl.documents.grammar import (
-    PATH_SCHEMA,
+    NAME_SCHEMA,
+    PATTERN_SCHEMA,
+    QUERY_SCHEMA,
+    SHA256_SCHEMA,
     AccountLabel,
     Allocations,
     Amount,
@@ -31,10 +34,13 @@ from stratctl.documents.grammar import (
     Names,
     ParticipantCode,
     Path,
+    Pattern,
     PlatformCode,
     ProviderIds,
+    Query,
     Ratio,
     SettingKey,
+    Sha256,
     SomeAssets,
     SomeNames,
     Version,
@@ -237,48 +243,87 @@ class Funding(Part):
     """A named contribution or payout: it adds to the totals and is never edited afterwards."""
 
     model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": ["file"]}, {"required": ["participants"]}]}
+        json_schema_extra={
+            "oneOf": [{"required": ["file"]}, {"required": ["participants"]}],
+            "dependentRequired": {"sha256": ["file"]},
+        }
     )
 
     key: Name = Field(
         description="Unique for good; what was paid under it is never paid again.",
         examples=["2026-11-savings"],
     )
-    file: Path | None = Field(
+    file: Pattern | None = Field(
         default=None,
-        description="Table with participant_code and amount, relative to this file (csv, parquet).",
+        description="Table with participant_code and amount, relative to this file: csv, jsonl or "
+        "parquet. A * in the name of the file stands for any letters.",
+        examples=["funding/2026-11-savings.csv"],
     )
     participants: tuple[FundedParticipant, ...] | None = Field(
         default=None, min_length=1, description="Amounts inline."
     )
+    sha256: Sha256 | None = Field(default=None, description=SHA256_SCHEMA["description"])
 
     @model_validator(mode="after")
     def _from_one_place(self) -> Funding:
         if (self.file is None) == (self.participants is None):
             raise ValueError("exactly one of file and participants")
+        if self.file is None and self.sha256 is not None:
+            raise ValueError("sha256 is the digest of a file")
         return self
 
 
-class FileSource(Part):
-    """A table of members."""
+class TableSource(Part):
+    """A table of members: a file, several files of one pattern, or what a database answers."""
 
-    file: Path = Field(description="Relative to this file (csv, parquet).")
+    file: Pattern | None = None
+    sha256: Sha256 | None = None
+    sql: Query | None = None
+    connection: Name | None = Field(
+        default=None,
+        description="Name of a connection in stratctl.yaml; its address is in the environment, as "
+        "STRATCTL_CONNECTION_ and the name in capitals.",
+        examples=["warehouse"],
+    )
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> TableSource:
+        if (self.file is None) == (self.sql is None):
+            raise ValueError("exactly one of file and sql")
+        if self.file is None and self.sha256 is not None:
+            raise ValueError("sha256 is the digest of a file")
+        if (self.sql is None) != (self.connection is None):
+            raise ValueError("sql and connection go together")
+        return self
+
+
+def _described(part: type[Part], key: str) -> str:
+    return part.model_fields[key].description or ""
 
 
 Source = Annotated[
-    Literal["live"] | FileSource,
+    Literal["live"] | TableSource,
     WithJsonSchema(
         {
             "if": {"type": "object"},
             "then": {
                 "type": "object",
                 "properties": {
-                    "file": {
-                        **PATH_SCHEMA,
-                        "description": FileSource.model_fields["file"].description,
-                    }
+                    "file": PATTERN_SCHEMA,
+                    "sha256": SHA256_SCHEMA,
+                    "sql": QUERY_SCHEMA,
+                    "connection": {
+                        **NAME_SCHEMA,
+                        "description": _described(TableSource, "connection"),
+                        "examples": ["warehouse"],
+                    },
                 },
-                "required": ["file"],
+                "oneOf": [{"required": ["file"]}, {"required": ["sql"]}],
+                "dependentRequired": {
+                    "sha256": ["file"],
+                    "sql": ["connection"],
+                    "connection": ["sql"],
+                },
                 "additionalProperties": False,
             },
             "else": {"const": "live"},
@@ -665,6 +710,12 @@ class Project(Document):
     )
     journal: Journal = Field(default=Journal(), description="Where the journal is kept.")
     policy: Path = Field(default="policy.yaml", description="Path of the policy.")
+    connections: Names = Field(
+        default=(),
+        description="Databases that cohorts may be read from. The address of each is in the "
+        "environment, as STRATCTL_CONNECTION_ and the name in capitals, and nowhere else.",
+        examples=[["warehouse"]],
+    )
     generation: Count | None = Field(
         default=None,
         description="Outside Git: raise it with every change, so that no old copy can act.",

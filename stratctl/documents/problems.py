@@ -14,6 +14,7 @@ SUMMARIES = {
     "E_FILE_SIZE": "the file is too large",
     "E_FILE_MISSING": "the named file does not exist",
     "E_FILE_CHANGED": "the file changed while it was read",
+    "E_FILE_DIGEST": "the file is not the one that was meant",
     "E_INCLUDE_OUTSIDE": "the path leaves the project",
     "E_INCLUDE_NOT_REGULAR": "the path is not a regular file",
     # YAML
@@ -75,6 +76,9 @@ SUMMARIES = {
     "E_TABLE_TYPE": "the type of a column loses or hides exact values",
     "E_EMPTY_TABLE": "the table names nobody",
     "E_TABLE_ROWS": "the table has too many rows",
+    "E_CONNECTION": "the connection cannot be used",
+    "E_SQL": "the query cannot be run",
+    "W_NOT_READ": "a source was not read",
     "E_TABLE_STATUS": "the status is not active or exited",
     "E_TABLE_FLAG": "the flag is not true or false",
     # meaning
@@ -84,6 +88,7 @@ SUMMARIES = {
     "E_DUP_KEY": "the funding key is used twice",
     "E_DUP_ADOPTED": "two Strategies claim the same Strategy of the provider",
     "E_UNKNOWN_STRATEGY": "there is no Strategy of this name",
+    "E_UNKNOWN_CONNECTION": "there is no connection of this name",
     "E_UNKNOWN_ENVIRONMENT": "there is no environment of this name",
     "E_UNKNOWN_PARTICIPANT": "the participant is not in the cohort",
     "E_EXIT_ALLOCATED": "an asset is allocated and exited at once",

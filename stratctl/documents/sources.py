@@ -130,9 +130,13 @@ class Entries:
     """ENTRY_ROWS or FUNDING_ROWS."""
     column: int = 1
     """The column in which each row begins; 1 where rows begin in different ones."""
+    asked_at: Span | None = None
+    """Where the query stands whose rows these are; they stand in no file then."""
 
     def span(self, line: int) -> Span:
-        """The place of a row; the file alone where there are no lines to point at."""
+        """The place of a row; the query or the file where there are no lines to point at."""
+        if self.asked_at is not None:
+            return self.asked_at
         return Span(self.file, line, self.column) if self.has_lines else Span(self.file)
 
     def where(self, line: int) -> str:
@@ -151,6 +155,8 @@ class Members:
     payouts: tuple[tuple[int, Entries], ...]
     files: tuple[str, ...]
     """Tables that were read for it."""
+    answers: tuple[tuple[str, str], ...]
+    """(what was asked, sha256 of the rows) of its query."""
     complete: bool
     """False when a source has problems of its own: absence proves nothing then."""
 

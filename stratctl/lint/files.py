@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stratctl.documents import Cohort, Documents, Read
 
 TABLES_UNDER = "strategies/"
-TABLE_SUFFIXES = (".csv", ".parquet", ".jsonl")
+TABLE_SUFFIXES = (".csv", ".jsonl", ".ndjson", ".parquet")
 
 
 @dataclass(frozen=True)

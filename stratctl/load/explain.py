@@ -127,10 +127,23 @@ def _repeated(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
         yield problem("E_DUP_ITEM", detail, places.value(*path, place), "keep one of them")
 
 
-def _exits_alone(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
+def _alone(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
+    """A key that stands without another that it needs beside it."""
+    for key, needed in error.validator_value.items():
+        missing = [other for other in needed if other not in error.instance]
+        if key in error.instance and key == "exits" and missing:
+            yield _exits_alone(path, places)
+        elif key in error.instance and missing:
+            detail = f"{key!r} without {missing[0]!r}"
+            yield problem(
+                "E_MISSING_KEY", detail, places.key(*path, key), f"add {missing[0]}, or delete it"
+            )
+
+
+def _exits_alone(path: Any, places: Places) -> Diagnostic:
     hint = "give the cohort allocations, or name the exits in its Strategy"
     detail = "a cohort has exits of its own only beside allocations of its own"
-    yield problem("E_EXITS_WITHOUT_ALLOCATIONS", detail, places.key(*path, "exits"), hint)
+    return problem("E_EXITS_WITHOUT_ALLOCATIONS", detail, places.key(*path, "exits"), hint)
 
 
 def _not_beside(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
@@ -157,7 +170,7 @@ _BY_KEYWORD: dict[str, Callable[[Any, Any, Places], Iterator[Diagnostic]]] = {
     "minItems": _empty,
     "minProperties": _empty,
     "uniqueItems": _repeated,
-    "dependentRequired": _exits_alone,
+    "dependentRequired": _alone,
     "not": _not_beside,
 }
 
@@ -304,6 +317,7 @@ _BY_FORMAT = {
     "uuid": ("E_UUID_SYNTAX", "lower case with dashes, as the provider shows it"),
     "endpoint": ("E_ENDPOINT", "sandbox, or https:// and a host name in lower case"),
     "platform-code": ("E_TEXT", "a platform code is six characters of A-Z and 0-9"),
+    "sha256": ("E_TEXT", "64 digits and letters a to f, as sha256sum prints it"),
     "account-label": ("E_TEXT", "letters, digits, _ and -"),
 }
 

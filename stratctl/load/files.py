@@ -102,13 +102,15 @@ class Folder:
             found.extend(str(within / name) for name in linked)
         return sorted(found)
 
-    def named(self, path: str, by: str) -> str:
+    def named(self, path: str, by: str, *, pattern: bool = False) -> str:
         """The file that a document names, relative to the root. Raises Refused.
 
-        ``by`` is the file that names it: paths are relative to that.
+        ``by`` is the file that names it: paths are relative to that. With ``pattern`` there may be
+        a * in its name.
         """
         pure = PurePosixPath(path)
-        if pure.is_absolute() or not _PLAIN_PATH.fullmatch(path):
+        plain = f"{pure.parent}/{pure.name.replace('*', 'x')}" if pattern else path
+        if pure.is_absolute() or not _PLAIN_PATH.fullmatch(plain):
             hint = "name a file under the project, relative to this file, with / between folders"
             raise Refused("E_INCLUDE_OUTSIDE", f"{path!a} is not a plain relative path", hint)
         steps: list[str] = []
@@ -124,6 +126,26 @@ class Folder:
             hint = "name a file, relative to this one"
             raise Refused("E_INCLUDE_NOT_REGULAR", f"{path!a} is the project's folder", hint)
         return "/".join(steps)
+
+    def matching(self, path: str, by: str) -> list[str]:
+        """The files that a document names, ascending: one, or those that a * in its name matches.
+
+        What begins with a dot is never meant. Raises Refused, also where nothing matches.
+        """
+        within, _, last = self.named(path, by, pattern=True).rpartition("/")
+        if "*" not in last:
+            return [f"{within}/{last}" if within else last]
+        wanted = re.compile(".*".join(map(re.escape, last.split("*"))))
+        try:
+            names = os.listdir(self._real(within))
+        except OSError as error:
+            detail, hint = f"{within}: {error.strerror}", "name a folder that is there"
+            raise Refused("E_FILE_MISSING", detail, hint) from error
+        found = [name for name in names if wanted.fullmatch(name) and not name.startswith(".")]
+        if not found:
+            hint = "a source that matches nothing is a mistake, never an empty one"
+            raise Refused("E_FILE_MISSING", f"no file in {within or '.'} matches {last}", hint)
+        return [self.named(name, f"{within}/{last}") for name in sorted(found)]
 
     def read(self, name: str, bytes_max: int = -1) -> bytes:
         """The bytes of a file, or the first ``bytes_max`` of them. Raises Refused."""

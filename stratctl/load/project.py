@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -18,9 +18,7 @@ from stratctl.documents import (
     Cohort,
     Document,
     Documents,
-    Entries,
     Items,
-    Members,
     Node,
     Places,
     Policy,
@@ -33,7 +31,8 @@ from stratctl.load import tables
 from stratctl.load.check import FINDINGS_MAX, check
 from stratctl.load.explain import nearest
 from stratctl.load.files import PROJECT_FILE, STRATEGIES, Folder, Refused
-from stratctl.load.members import suspicious, to_entries
+from stratctl.load.members import suspicious
+from stratctl.load.sources import Sources
 from stratctl.load.yaml import BYTES_MAX, read_yaml
 
 BYTES_TOTAL_MAX = 16 << 20
@@ -48,21 +47,26 @@ def read_project(
     workspace: Workspace,
     *,
     every_environment: bool = False,
+    environ: Mapping[str, str] | None = None,
 ) -> Documents:
     """Read everything that a project says for one environment.
 
     ``environment`` None means the project's ``default_environment``, or its only one; with
     ``every_environment`` it need not be said, and tables of cohorts that are not in it are read.
 
+    ``environ`` has the addresses of connections. Without it nothing is connected to: queries are
+    not run, and a warning for each says so.
+
     Raises InputError when the project file itself cannot be used, with what is wrong in the other
     files beside it, and UsageError when the environment is unknown or not said. Every other finding
     is in ``Documents.problems``.
     """
-    reader = _Reader(Folder(root), workspace)
+    reader = _Reader.of(Folder(root), workspace, environ)
     project = reader.only(PROJECT_FILE, Project)
     if project is None:
         reader.everything_else()
         raise InputError(in_reading_order(reader.problems))
+    reader.sources = replace(reader.sources, connections=project.document.connections)
     if every_environment and environment is None and not project.document.default_environment:
         environment = min(project.document.environments)
     chosen = _choose(project.document, environment)
@@ -76,7 +80,7 @@ def read_project(
     read = [found for name in shared for found in reader.documents(name) if name != policy[0]]
     wanted = None if every_environment else chosen
     shared_files = tuple(sorted(reader.folder.digests))
-    members = tuple(reader.members(cohort, wanted) for cohort in _of(read, Cohort))
+    members = tuple(reader.sources.members(cohort, wanted) for cohort in _of(read, Cohort))
     return Documents(
         environment=chosen,
         project=project,
@@ -101,7 +105,7 @@ def read_project_file(
     For halting and auditing, which must work while anything else is broken. Raises InputError and
     UsageError as ``read_project`` does.
     """
-    return _Reader(Folder(root), workspace).project(environment)
+    return _Reader.of(Folder(root), workspace).project(environment)
 
 
 def document_files(root: Path) -> list[str]:
@@ -147,14 +151,21 @@ def _of(read: list[Read[Any]], kind: type[Kind]) -> list[Read[Kind]]:
 @dataclass
 class _Reader:
     folder: Folder
-    workspace: Workspace
-    problems: list[Diagnostic] = field(default_factory=list)
+    sources: Sources
+    problems: list[Diagnostic]
     broken: set[str] = field(default_factory=set)
     weights: list[Read[Strategy]] = field(default_factory=list)
     nameless: bool = False
     """Some document could not be read as far as its name."""
     bytes_read: int = 0
     lines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, folder: Folder, workspace: Workspace, environ: Mapping[str, str] | None = None
+    ) -> _Reader:
+        sources = Sources(folder, workspace, environ)
+        return cls(folder, sources, sources.problems)
 
     def project(self, environment: str | None) -> tuple[Read[Project], str]:
         """The project file and the chosen environment. Raises InputError and UsageError."""
@@ -171,7 +182,7 @@ class _Reader:
         for name in self.folder.documents():
             read = list(self.documents(name, (*DECLARED, "Policy")))
             for cohort in _of(read, Cohort):
-                self.members(cohort, None)
+                self.sources.members(cohort, None)
 
     def only(self, name: str, kind: type[Kind], named_at: Span | None = None) -> Read[Kind] | None:
         """A file that holds one document of one kind."""
@@ -236,7 +247,7 @@ class _Reader:
             file = entry.get("file") if isinstance(entry, Node) else None
             span = places.value(*path)
             if type(file) is str and not any(span == told.span for told in self.problems):
-                self._table(file, places.file, span, sheet, [])
+                self.sources.tables(file, places.file, span, sheet)
         part = Node(root.place)
         part.update(kind="Strategy", version=1, name="part", quoted_currency="USD")
         part.update({key: root[key] for key in ("allocations", "exits") if key in root})
@@ -286,56 +297,6 @@ class _Reader:
             problems.append(problem(last.code, detail, last.span, last.hint))
         self.problems.extend(problems)
         return None if document is None else Read(document, places)
-
-    # --- cohorts -----------------------------------------------------------------------------
-
-    def members(self, cohort: Read[Cohort], environment: str | None) -> Members:
-        """A cohort with its rows; without them when it is not in the environment."""
-        document, places = cohort.document, cohort.places
-        wanted = document.environments is None or environment is None
-        if not wanted and environment not in (document.environments or ()):
-            return Members(cohort, (), (), (), (), complete=True)
-        before = len(self.problems)
-        files: list[str] = []
-        entries: list[Entries] = []
-        if isinstance(rows := places.root.get("participants"), Items):
-            entries.append(to_entries(rows, places.file, tables.MEMBERS, self.workspace))
-        if document.source is not None and document.source != "live":
-            span = places.value("source", "file")
-            found = self._table(document.source.file, places.file, span, tables.MEMBERS, files)
-            entries.extend(found)
-        funding = self._funding(cohort, "funding", files)
-        payouts = self._funding(cohort, "payouts", files)
-        complete = len(self.problems) == before
-        return Members(cohort, tuple(entries), funding, payouts, tuple(files), complete)
-
-    def _funding(
-        self, cohort: Read[Cohort], label: str, files: list[str]
-    ) -> tuple[tuple[int, Entries], ...]:
-        places = cohort.places
-        made: list[tuple[int, Entries]] = []
-        for index, entry in enumerate(getattr(cohort.document, label)):
-            if entry.file is None:
-                rows = places.root[label][index]["participants"]
-                found = [to_entries(rows, places.file, tables.AMOUNTS, self.workspace)]
-            else:
-                span = places.value(label, index, "file")
-                found = self._table(entry.file, places.file, span, tables.AMOUNTS, files)
-            made.extend((index, entries) for entries in found)
-        return tuple(made)
-
-    def _table(
-        self, path: str, by: str, span: Span, sheet: tables.Sheet, files: list[str]
-    ) -> list[Entries]:
-        try:
-            name = self.folder.named(path, by)
-        except Refused as refused:
-            self.problems.append(refused.at(span))
-            return []
-        entries, problems = tables.read_table(self.folder, name, sheet, self.workspace, span)
-        self.problems.extend(problems)
-        files.append(name)
-        return [] if entries is None else [entries]
 
 
 def _thinned(root: Node) -> tuple[Node, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,13 @@ def configure(
     environment: str | None,
     workspace: Workspace,
     acknowledgements: Sequence[Acknowledgement] = (),
+    environ: Mapping[str, str] | None = None,
 ) -> Configuration:
-    """Read and resolve one environment. Raises InputError with every problem at once."""
-    documents = read_project(root, environment, workspace)
+    """Read and resolve one environment. Raises InputError with every problem at once.
+
+    Without ``environ`` no network is touched, and what only a database knows is not looked at.
+    """
+    documents = read_project(root, environment, workspace, environ=environ)
     configuration = resolve(documents, environment, workspace)
     return replace(
         configuration,

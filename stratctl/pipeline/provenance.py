@@ -22,7 +22,7 @@ _DECLARING = ("stratctl.yaml", "strategies", "*.yaml", "*.yml")
 _DECLARING_THOUGH_IGNORED = (
     "stratctl.yaml",
     "policy.yaml",
-    *(f"strategies/*.{suffix}" for suffix in ("yaml", "yml", "csv", "parquet")),
+    *(f"strategies/*.{suffix}" for suffix in ("yaml", "yml", "csv", "jsonl", "ndjson", "parquet")),
 )
 """What is read even where Git was told not to see it."""
 

@@ -68,7 +68,9 @@ class Session:
     def configuration(self) -> Configuration:
         """What the files declare. Halting and auditing never ask: they work while it is broken."""
         name = self.environment.name
-        return configure(self.root, name, self.workspace, self._acknowledgements)
+        return configure(
+            self.root, name, self.workspace, self._acknowledgements, environ=self.environ
+        )
 
     # --- the clock --------------------------------------------------------------------------
 

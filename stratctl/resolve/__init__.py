@@ -45,7 +45,8 @@ def resolve(documents: Documents, environment: str | None, workspace: Workspace)
     if any(found.severity is Severity.ERROR for found in problems):
         raise InputError(in_reading_order(problems))
     files = {*documents.shared_files, *(file for members in cohorts for file in members.files)}
-    digest = _digest((name, documents.digests[name]) for name in sorted(files))
+    answers = [answer for members in cohorts for answer in members.answers]
+    digest = _digest(sorted([*((name, documents.digests[name]) for name in files), *answers]))
     desired = Desired(
         declared.strategies,
         rows.desired,

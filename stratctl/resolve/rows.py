@@ -29,12 +29,14 @@ AMOUNT_MAX_MINOR = 10**_DIGITS_MAX - 1
 SOURCES = {
     "source": "INTEGER",
     "cohort_id": "INTEGER",
+    "entry_id": "INTEGER",
     "entry": "VARCHAR",
     "sign": "INTEGER",
     "file": "VARCHAR",
     "has_lines": "BOOLEAN",
 }
-"""Where rows came from. ``entry`` is a funding key; ``sign`` is 1 for money in, -1 for out."""
+"""Where rows came from. ``entry`` is a funding key, ``entry_id`` tells those of one cohort
+apart, ``sign`` is 1 for money in, -1 for out."""
 
 COHORTS = {
     "cohort_id": "INTEGER",
@@ -155,27 +157,29 @@ class _Book:
     def of(
         plans: Sequence[CohortPlan], currencies: Mapping[str, str], workspace: Workspace
     ) -> _Book:
-        places: list[tuple[int, int, str | None, int, str, bool]] = []
+        places: list[tuple[int, int, int, str | None, int, str, bool]] = []
         listed: list[_Source] = []
         funded: list[_Source] = []
 
         def add(
-            cohort: int, entry: str | None, sign: int, entries: Entries, into: list[_Source]
+            cohort: int, entry: tuple[int, str | None, int], entries: Entries, into: list[_Source]
         ) -> None:
             source = len(places)
             plan = plans[cohort]
             digits = minor_digits(currencies[plan.members.read.document.strategy])
-            places.append((source, cohort, entry, sign, entries.file, entries.has_lines))
+            places.append((source, cohort, *entry, entries.file, entries.has_lines))
             into.append(_Source(source, plan, digits, entries))
 
         for cohort, plan in enumerate(plans):
             written = plan.members.read.document
             for entries in plan.members.entries:
-                add(cohort, None, 0, entries, listed)
+                add(cohort, (0, None, 0), entries, listed)
+            # Several sources may be one entry: a pattern names many files. Numbers tell entries
+            # of one cohort apart, those of payouts from below.
             for index, entries in plan.members.funding:
-                add(cohort, written.funding[index].key, 1, entries, funded)
+                add(cohort, (index + 1, written.funding[index].key, 1), entries, funded)
             for index, entries in plan.members.payouts:
-                add(cohort, written.payouts[index].key, -1, entries, funded)
+                add(cohort, (-index - 1, written.payouts[index].key, -1), entries, funded)
         cohorts = [_cohort_row(number, plan, currencies) for number, plan in enumerate(plans)]
         return _Book(
             workspace,
@@ -283,14 +287,18 @@ def _scales(book: _Book) -> list[Diagnostic]:
     return book.findings("E_AMOUNT_SCALE", sql, "round it yourself: nothing is rounded here")
 
 
+_ELSEWHERE = """' || CASE WHEN other_has_lines THEN 'at ' || other_file || ':' || other_line
+    ELSE 'in row ' || other_line || ' of ' || other_file END"""
+"""Goes on inside a text of SQL with where another row stands."""
+
+
 def _repeats(book: _Book) -> list[Diagnostic]:
     """A participant that two rows of one Strategy name: each but the first is a finding."""
     if not any(map(book.repeats_somebody, {each.strategy for each in book.listed})):
         return []
     sql = f"""
-        SELECT source, line, participant_code || ' of ' || strategy || ' is also '
-            || CASE WHEN other_has_lines THEN 'at ' || other_file || ':' || other_line
-               ELSE 'in row ' || other_line || ' of ' || other_file END AS detail
+        SELECT source, line, participant_code || ' of ' || strategy || ' is also {_ELSEWHERE}
+            AS detail
         FROM (
             SELECT r.source, r.line, r.participant_code, c.strategy,
                 row_number() OVER place AS nth,
@@ -310,13 +318,17 @@ def _repeats(book: _Book) -> list[Diagnostic]:
 def _repeated_amounts(book: _Book) -> list[Diagnostic]:
     """A participant that stands twice under one funding key."""
     sql = f"""
-        SELECT source, line, participant_code || ' is also in line ' || first_line
-            || ' under the key ' || entry AS detail
+        SELECT source, line, participant_code || ' is also {_ELSEWHERE} || ' under the key '
+            || entry AS detail
         FROM (
-            SELECT r.source, r.line, r.participant_code, p.entry,
-                row_number() OVER place AS nth, first_value(r.line) OVER place AS first_line
+            SELECT r.source, r.line, r.participant_code, p.entry, row_number() OVER place AS nth,
+                first_value(p.file) OVER place AS other_file,
+                first_value(p.has_lines) OVER place AS other_has_lines,
+                first_value(r.line) OVER place AS other_line
             FROM {book.amounts} r JOIN {book.places} p ON p.source = r.source
-            WINDOW place AS (PARTITION BY r.source, r.participant_code ORDER BY r.line)
+            WINDOW place AS (
+                PARTITION BY p.cohort_id, p.entry_id, r.participant_code
+                ORDER BY p.file, r.line, r.source)
         ) WHERE nth > 1"""
     return book.findings("E_DUP_PARTICIPANT", sql, "add the amounts up in one row")
 

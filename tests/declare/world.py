@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +44,7 @@ class Project:
 
     def __init__(self, root: Path, files: dict[str, str | bytes] | None = None) -> None:
         self.root = root
+        self.environ: dict[str, str] = {}
         for name, text in {**BASE, **(files or {})}.items():
             self.write(name, text)
 
@@ -60,12 +63,21 @@ class Project:
             connection.execute(f"COPY ({sql}) TO '{path}' (FORMAT parquet)")
         return path
 
+    def database(self, name: str, sql: str) -> None:
+        """Run one statement in a file of SQLite's, which it makes where there is none."""
+        connection = sqlite3.connect(self.root / name)
+        connection.execute(sql)
+        connection.commit()
+        connection.close()
+
     def run(self, source: str) -> None:
         """A few lines that make what text cannot show."""
         (self.root / "strategies/cohorts").mkdir(parents=True, exist_ok=True)
         names = {
             "write": self.write,
             "parquet": self.parquet,
+            "database": self.database,
+            "environ": self.environ,
             "git": self.git,
             "root": self.root,
             "os": os,
@@ -74,7 +86,7 @@ class Project:
 
     def declare(self, environment: str | None = None) -> Configuration:
         """Read and resolve it. Raises InputError."""
-        return declared(self.root, environment)
+        return declared(self.root, environment, self.environ or None)
 
     def says(self, environment: str | None = None) -> tuple[Diagnostic, ...]:
         """Every finding, of warnings too."""
@@ -110,10 +122,12 @@ def shared_workspace() -> Workspace:
     return Workspace(threads=1)
 
 
-def declared(root: Path, environment: str | None = None) -> Configuration:
+def declared(
+    root: Path, environment: str | None = None, environ: Mapping[str, str] | None = None
+) -> Configuration:
     """What a project folder says. Raises InputError."""
     workspace = shared_workspace()
-    documents = read_project(root, environment, workspace)
+    documents = read_project(root, environment, workspace, environ=environ)
     return resolve(documents, environment, workspace)
 
 

@@ -6,6 +6,7 @@ source       how it is read
 CSV          by Python, strictly; a file that plainly cannot be misread is split by the engine
 JSON lines   by Python, the text of each number kept
 Parquet      by the engine; a column whose type loses digits is refused
+SQL          by the database, read-only; what loses digits is refused
 ===========  ==================================================================================
 
 Columns are matched by name, because engines match by position, so that swapped headers would swap
@@ -24,8 +25,19 @@ from stratctl.load.tables.cells import AMOUNTS, MEMBERS, SHOWN_MAX, Sheet
 from stratctl.load.tables.csv_text import read_csv
 from stratctl.load.tables.json_lines import read_json_lines
 from stratctl.load.tables.parquet import read_parquet
+from stratctl.load.tables.sql import Answer, Query, read_query
 
-__all__ = ["AMOUNTS", "MEMBERS", "SHOWN_MAX", "SUFFIXES", "Sheet", "read_table"]
+__all__ = [
+    "AMOUNTS",
+    "MEMBERS",
+    "SHOWN_MAX",
+    "SUFFIXES",
+    "Answer",
+    "Query",
+    "Sheet",
+    "read_query",
+    "read_table",
+]
 
 _READERS = {
     ".csv": read_csv,

@@ -103,7 +103,7 @@ class Mistakes:
 
     def __init__(self, file: str) -> None:
         self.count = 0
-        self._file = file
+        self.file = file
         self._shown: list[Diagnostic] = []
 
     @property
@@ -114,7 +114,7 @@ class Mistakes:
         """A mistake in a line."""
         self.count += 1
         if self.room > 0:
-            self._shown.append(problem(code, detail, Span(self._file, line, column), hint))
+            self._shown.append(problem(code, detail, Span(self.file, line, column), hint))
 
     def extend(self, shown: Sequence[Diagnostic], total: int) -> None:
         """Some of ``total`` more mistakes, no more of them than there is room."""
