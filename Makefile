@@ -10,6 +10,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+LAWS ?= tests/plan
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet --no-input
@@ -37,8 +38,8 @@ demo: $(RUNTIME) ## start the sandbox, declare, plan, apply, change, apply again
 test: $(DEV) ## the tests, under five minutes on two cores
 	@$(PY) -m pytest -n 3 --dist loadgroup -q
 
-laws: $(DEV) ## the laws alone, 10,000 examples each
-	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 -q -m hypothesis
+laws: $(DEV) ## the laws of planning, 10,000 examples each; LAWS=tests takes those of all parts
+	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 -q -m hypothesis $(LAWS)
 
 campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
 	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e
