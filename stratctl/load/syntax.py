@@ -35,7 +35,8 @@ _HINTS = (
 """(what the parser said, the way out)"""
 
 _STRANGE_BLANK = re.compile(r"[^\S \t\n]")
-_SWALLOWED = re.compile(r"[\[{][^\]}]*\s#")
+# From the last bracket before the mark: from every bracket on, long lines would take for ever.
+_SWALLOWED = re.compile(r"[\[{][^\[\]{}]*\s#")
 
 
 def place_of(mark: Any, lines: Sequence[str]) -> tuple[int, int]:

@@ -36,13 +36,15 @@ def within_limits(
     whole process (see guided.py).
     """
     before, begun = _baseline_kib(), time.process_time()
-    result = read()
-    taken, grown = time.process_time() - begun, (peak_kib() - before) >> 10
-    if taken > seconds_max:
-        raise Costly(f"a reading took {taken:.1f} s of the processor")
-    if grown > memory_max_mib:
-        raise Costly(f"a reading took {grown:,} MiB of memory")
-    return result
+    try:
+        return read()
+    finally:
+        # Of an answer that is raised, too: it is no excuse.
+        taken, grown = time.process_time() - begun, (peak_kib() - before) >> 10
+        if taken > seconds_max:
+            raise Costly(f"a reading took {taken:.1f} s of the processor")
+        if grown > memory_max_mib:
+            raise Costly(f"a reading took {grown:,} MiB of memory")
 
 
 def peak_kib() -> int:

@@ -164,6 +164,15 @@ def test_what_takes_too_long_is_refused() -> None:
     with pytest.raises(Costly, match="of the processor"):
         within_limits(slow, seconds_max=0.01)
 
+    def refuses() -> None:
+        slow()
+        raise ValueError("an answer of another kind")
+
+    with pytest.raises(ValueError, match="another kind"):
+        within_limits(refuses)
+    with pytest.raises(Costly):
+        within_limits(refuses, seconds_max=0.01)
+
 
 def test_what_takes_too_much_memory_is_refused() -> None:
     """Beyond what the process held at its peak before: here in a process of its own."""
