@@ -135,7 +135,7 @@ class Folder:
         within, _, last = self.named(path, by, pattern=True).rpartition("/")
         if "*" not in last:
             return [f"{within}/{last}" if within else last]
-        wanted = re.compile(".*".join(map(re.escape, last.split("*"))))
+        wanted = re.compile(".*".join(map(re.escape, last.split("*"))), re.DOTALL)
         try:
             names = os.listdir(self._real(within))
         except OSError as error:
@@ -145,6 +145,10 @@ class Folder:
         if not found:
             hint = "a source that matches nothing is a mistake, never an empty one"
             raise Refused("E_FILE_MISSING", f"no file in {within or '.'} matches {last}", hint)
+        for name in found:
+            if not name.isprintable():
+                detail = f"{name!a} has letters that nobody can see"
+                raise Refused("E_INCLUDE_OUTSIDE", detail, "rename it, or match fewer files")
         return [self.named(name, f"{within}/{last}") for name in sorted(found)]
 
     def read(self, name: str, bytes_max: int = -1) -> bytes:

@@ -141,6 +141,66 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None
     assert raised.value.at(Span("f")).code == "E_FILE_CHANGED"
 
 
+# --- patterns --------------------------------------------------------------------------------
+
+
+def test_a_pattern_is_read_in_the_order_of_names(tmp_path: Path) -> None:
+    """Whatever the folder hands out first; the digest covers each of the files."""
+    files: dict[str, str | bytes] = {"strategies/founders.yaml": cohort("cohorts/f-*.csv")}
+    for number in (3, 1, 2, 10):
+        files[f"strategies/cohorts/f-{number}.csv"] = CSV.replace("CUST01", f"CUST{number:02d}")
+    project = Project(tmp_path, files)
+    before = project.declare().desired
+    assert len(before.rows) == 4
+    folder = Folder(tmp_path)
+    assert folder.matching("cohorts/f-*.csv", "strategies/founders.yaml") == [
+        f"strategies/cohorts/f-{number}.csv" for number in (1, 10, 2, 3)
+    ]
+    project.write("strategies/cohorts/f-4.csv", CSV.replace("CUST01", "CUST04"))
+    assert project.declare().desired.digest != before.digest
+
+
+def test_a_pattern_does_not_follow_a_link_out_of_the_project(tmp_path: Path) -> None:
+    """A link among the matches is held to the same rules, and so is a linked folder."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/f-1.csv").write_text(CSV)
+    files = {"strategies/founders.yaml": cohort("cohorts/f-*.csv")}
+    project = Project(tmp_path / "p", dict(files))
+    (project.root / "strategies/cohorts").symlink_to(tmp_path / "outside")
+    # Of the folder, which is looked for documents too, and of the pattern.
+    assert project.codes() == ["E_INCLUDE_OUTSIDE", "E_INCLUDE_OUTSIDE"]
+    (project.root / "strategies/cohorts").unlink()
+    (project.root / "strategies/cohorts").mkdir()
+    (project.root / "strategies/cohorts/f-1.csv").symlink_to(tmp_path / "outside/f-1.csv")
+    assert project.codes() == ["E_INCLUDE_OUTSIDE"]
+
+
+def test_a_file_that_is_matched_twice_names_everybody_twice(tmp_path: Path) -> None:
+    """Under another name it is another file, and nobody is funded twice for it."""
+    files: dict[str, str | bytes] = {
+        "strategies/founders.yaml": cohort("f-*.csv")
+        + "funding:\n  - {key: paid, file: paid-*.csv}\n",
+        "strategies/f-1.csv": CSV,
+        "strategies/paid-1.csv": "participant_code,amount\nCUST01,1.00\n",
+    }
+    project = Project(tmp_path, files)
+    assert project.codes() == []
+    (tmp_path / "strategies/f-2.csv").symlink_to("f-1.csv")
+    (tmp_path / "strategies/paid-2.csv").hardlink_to(tmp_path / "strategies/paid-1.csv")
+    assert project.codes() == ["E_DUP_PARTICIPANT", "E_DUP_PARTICIPANT"]
+
+
+@pytest.mark.parametrize(
+    "name", [b"f-\xe2\x80\xae.csv", b"f-?.csv", b"f-$x.csv", b"f-\n.csv", b"f-\xff.csv"]
+)
+def test_a_pattern_matches_plain_names_only(tmp_path: Path, name: bytes) -> None:
+    """A name that nobody could see or write down is refused, and neither read nor forgotten."""
+    project = Project(tmp_path, {"strategies/founders.yaml": cohort("f-*.csv")})
+    project.write("strategies/f-1.csv", CSV)
+    (tmp_path / "strategies" / os.fsdecode(name)).write_text(CSV)
+    assert project.codes() == ["E_INCLUDE_OUTSIDE"]
+
+
 # --- environments ----------------------------------------------------------------------------
 
 TWO = """kind: Project
