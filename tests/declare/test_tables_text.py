@@ -70,7 +70,7 @@ ENDS = st.sampled_from(["\n", "\n", "\n", "\r\n", "\n\n", ""])
 
 
 @given(ROWS, st.sampled_from(["\n", "\n", "\n", "\r\n"]), ENDS)
-@settings(max_examples=150)
+@settings(max_examples=100)
 def test_a_plain_file_is_read_as_every_other_is(
     tmp_path_factory: pytest.TempPathFactory,
     rows: tuple[str, list[str]],
@@ -171,7 +171,7 @@ NUMBERS = st.one_of(
 
 
 @given(NUMBERS, st.booleans())
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_a_number_in_json_lines_is_its_text(
     tmp_path_factory: pytest.TempPathFactory, text: str, quoted: bool
 ) -> None:
@@ -202,7 +202,7 @@ JSON = st.recursive(
 
 
 @given(st.lists(JSON.map(json.dumps) | st.text(max_size=12), min_size=1, max_size=4))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_whatever_a_line_holds_it_is_answered(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str]
 ) -> None:

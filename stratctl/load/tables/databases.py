@@ -214,7 +214,8 @@ def _duckdb(path: Path, sql: str) -> Iterator[Result]:
         rows = connection.execute(f"SELECT {texts} FROM ({sql}\n) AS asked({columns})")
         yield Result(kinds, _fetched(rows))
     except duckdb.Error as error:
-        raise _refused_query(str(error).splitlines()[0]) from None
+        said = str(error).splitlines()[0]
+        raise _refused_query(said.replace(str(path), "the database")) from None
     finally:
         late.cancel()
         connection.close()
