@@ -27,6 +27,7 @@ from stratctl.core.state import (
     Price,
     Target,
     Vector,
+    Verb,
 )
 from stratctl.core.tables import Workspace
 from stratctl.diff import diff, refuse_changed_entries
@@ -175,6 +176,10 @@ class World:
     """Participant of blue -> since when the journal knows its flow to wait."""
     waiting_unknown: dict[str, str] = field(default_factory=dict)
     """Strategy -> since when its flows may have waited."""
+    cash_flow: str = "off"
+    destination: str = "target"
+    agreed: tuple[tuple[str, Verb, Vector], ...] = ()
+    """Vectors that were approved."""
     undeclared: tuple[str, ...] = ()
     """Names of Strategies that exist and are declared no more."""
 
@@ -229,6 +234,8 @@ class World:
                     for rule, limit in self.guards.items()
                 ),
                 participants_per_call=self.per_call,
+                cash_flow=self.cash_flow,
+                destination=self.destination,
             ),
             desired=Desired(
                 strategies=tuple(
@@ -343,5 +350,6 @@ class World:
                 if self.waiting
                 else None,
                 waiting_unknown=tuple(self.waiting_unknown.items()),
+                agreed=self.agreed,
             ),
         )

@@ -165,6 +165,30 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True)
+class CallTotal:
+    """All calls that flows of a Strategy need, beside the fewest and the next best plan.
+
+    Only where flows share vectors: elsewhere each class of calls stands alone.
+    """
+
+    strategy: str
+    currency: str
+    calls: int
+    """Top-ups, partial sells and the rebalances that follow."""
+    least: int
+    """No plan has fewer."""
+    sells_minor: int
+    """What rebalances of participants with a flow sell (estimate)."""
+    runner_up_calls: int | None
+    """Of the next best plan; None where there is no other."""
+    runner_up_sells_minor: int | None
+
+    @property
+    def tight(self) -> bool:
+        return self.calls == self.least
+
+
+@dataclass(frozen=True, slots=True)
 class FloatNeed:
     """Float needed by a plan's buys against what is there."""
 
@@ -215,6 +239,8 @@ class Plan:
     """False when a target or exclusion hid something."""
     warnings: tuple[Diagnostic, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    totals: tuple[CallTotal, ...] = ()
+    """One per Strategy whose flows share vectors."""
 
     @property
     def empty(self) -> bool:

@@ -26,6 +26,7 @@ from stratctl.core.plan import (
     FORMAT_VERSION,
     Acknowledgement,
     Call,
+    CallTotal,
     Certificate,
     Fence,
     FloatNeed,
@@ -90,6 +91,8 @@ def document(plan: Plan, digest: str) -> Json:
             "weights": [_provenance(strategy, found) for strategy, found in plan.weights],
             "warnings": [diagnostic(warning) for warning in plan.warnings],
             "notes": list(plan.notes),
+            # Most plans share nothing, and say nothing about it.
+            **({"totals": [_total(total) for total in plan.totals]} if plan.totals else {}),
         },
     }
 
@@ -196,6 +199,21 @@ def _certificate(certificate: Certificate) -> Json:
     }
 
 
+def _total(total: CallTotal) -> Json:
+    runner_up = total.runner_up_sells_minor
+    return {
+        "strategy": total.strategy,
+        "currency": total.currency,
+        "calls": total.calls,
+        "least": total.least,
+        "sells_estimate": format_amount(total.sells_minor, total.currency),
+        "runner_up_calls": total.runner_up_calls,
+        "runner_up_sells_estimate": None
+        if runner_up is None
+        else format_amount(runner_up, total.currency),
+    }
+
+
 def _float(need: FloatNeed) -> Json:
     available = need.available_minor
     return {
@@ -275,6 +293,7 @@ def _plan_from(document: Json, tables: PlanTables) -> Plan:
         complete=advisory["complete"],
         warnings=tuple(_diagnostic_from(warning) for warning in advisory["warnings"]),
         notes=tuple(advisory["notes"]),
+        totals=tuple(_total_from(one) for one in advisory.get("totals", ())),
     )
 
 
@@ -345,6 +364,19 @@ def _certificate_from(one: Json) -> Certificate:
     return Certificate(**{**one, "verb": Verb(one["verb"])})
 
 
+def _total_from(one: Json) -> CallTotal:
+    currency, runner_up = one["currency"], one["runner_up_sells_estimate"]
+    return CallTotal(
+        strategy=one["strategy"],
+        currency=currency,
+        calls=one["calls"],
+        least=one["least"],
+        sells_minor=_amount_from(one["sells_estimate"], currency),
+        runner_up_calls=one["runner_up_calls"],
+        runner_up_sells_minor=None if runner_up is None else _amount_from(runner_up, currency),
+    )
+
+
 def _float_from(need: Json) -> FloatNeed:
     available, currency = need["available"], need["currency"]
     return FloatNeed(
@@ -406,6 +438,7 @@ def schema() -> Json:
         "rows": _many(_row_advice_schema()),
         "blocked": _many(_blocked_schema()),
         "satisfied": _many(_satisfied_schema()),
+        "totals": _many(_total_schema()),
     }
     made: Json = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -586,6 +619,20 @@ def _advisory_schema() -> Json:
         ),
         "notes": _many(_TEXT),
     }
+
+
+def _total_schema() -> Json:
+    return _object(
+        {
+            "strategy": _STRATEGY,
+            "currency": _TEXT,
+            "calls": _COUNT,
+            "least": _COUNT,
+            "sells_estimate": _AMOUNT,
+            "runner_up_calls": _MAYBE_COUNT,
+            "runner_up_sells_estimate": _MAYBE_AMOUNT,
+        }
+    )
 
 
 def _provenance_schema() -> Json:

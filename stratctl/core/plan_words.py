@@ -111,6 +111,12 @@ PLAN_WORDS = {
     "blocked": "Rows that are wanted and not sent.",
     "waiting_since": "Of a flow: since when it is known to wait, or now. Null for the rest.",
     "satisfied": "Participants who hold a changed target already, so that no call is needed.",
+    "totals": "What the flows of a Strategy need altogether, where they share vectors.",
+    "totals.calls": "Top-ups, partial sells and the rebalances that follow.",
+    "totals.least": "No plan has fewer.",
+    "sells_estimate": "What rebalances of participants with a flow sell.",
+    "runner_up_calls": "Of the next best plan. Null where there is no other.",
+    "runner_up_sells_estimate": "Of the next best plan. Null where there is no other.",
     # summary
     "headline": "In one line, as people see it.",
     "has_changes": "Whether apply would do anything.",

@@ -78,6 +78,10 @@ class Policy:
     price_max_deviation: Fraction
     guards: tuple[Guard, ...]
     participants_per_call: int
+    cash_flow: str = "off"
+    """off: flows at declared weights | shared: at vectors that also repair drift."""
+    destination: str = "target"
+    """Where a breached band is rebalanced to: target | edge."""
 
     def guard(self, rule: str) -> Guard:
         (found,) = (guard for guard in self.guards if guard.rule == rule)

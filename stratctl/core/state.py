@@ -7,7 +7,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from stratctl.core.diagnostic import Diagnostic, Span
-from stratctl.core.money import WEIGHT_ONE_E18, format_weight
+from stratctl.core.money import WEIGHT_ONE_E18, format_weight, parse_weight
 from stratctl.core.tables import Table
 
 # --- words both states share ---------------------------------------------------------------
@@ -36,6 +36,12 @@ class Vector:
     def text(self) -> str:
         """The key that groups calls and that people see: ``BTC 0.5, ETH 0.3, SOL 0.2``."""
         return ", ".join(f"{asset} {format_weight(weight)}" for asset, weight in self.weights_e18)
+
+    @classmethod
+    def of_text(cls, text: str) -> Vector:
+        """The inverse of ``text``. Raises NotExact."""
+        pairs = (part.split(" ") for part in text.split(", "))
+        return cls(tuple((asset, parse_weight(weight)) for asset, weight in pairs))
 
     def with_exits(self, exits: tuple[str, ...]) -> Vector:
         """The vector that a rebalance sends: this one, and each exit at weight 0."""

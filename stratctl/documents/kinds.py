@@ -557,7 +557,9 @@ class Policy(Document):
         description="Where a rebalance goes back to. Only target is supported yet.",
     )
     cash_flow: Literal["off", "shared"] = Field(
-        default="off", description="off: flows at target weights. Only off is supported yet."
+        default="off",
+        description="off: flows at target weights. shared: at weights that also repair drift,"
+        " where that is proven for everybody in the call.",
     )
     cooldown: Cooldown = Field(
         default=Cooldown(), description="Rest after a rebalance. Not supported yet."

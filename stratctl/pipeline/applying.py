@@ -18,7 +18,7 @@ from stratctl.journal.record import Run
 from stratctl.pipeline.ceiling import Fitting, fit, refuse_moved_fences
 from stratctl.pipeline.configuring import narrowed
 from stratctl.pipeline.history import PlanHistory
-from stratctl.pipeline.planning import PlanInput, make
+from stratctl.pipeline.planning import PlanInput, make, vectors_of
 from stratctl.pipeline.provenance import Provenance, provenance_of, refuse_old_configuration
 from stratctl.pipeline.refusals import (
     SELLING_VERBS,
@@ -116,6 +116,7 @@ class _Apply:
             provenance=self._provenance,
             reusable_acknowledgements=history.acknowledgements,
             complete=configuration is session.configuration,
+            agreed=vectors_of(self._approved),
         )
         fresh = make(given)
         if self._approved is None:
@@ -288,6 +289,7 @@ class _Apply:
                     reusable_acknowledgements=given.reusable_acknowledgements
                     | {acknowledgement.id for acknowledgement in agreed.acknowledgements},
                     complete=False,
+                    agreed=vectors_of(agreed),
                 )
             )
         except InputError as error:

@@ -13,7 +13,7 @@ from stratctl.plan import Origin, make_plan
 if TYPE_CHECKING:
     from stratctl.core.plan import Plan
     from stratctl.core.settings import Configuration
-    from stratctl.core.state import Booked, Live
+    from stratctl.core.state import Booked, Live, Vector, Verb
     from stratctl.pipeline.provenance import Provenance
 
 PLAN_LIFE = timedelta(hours=4)
@@ -31,6 +31,14 @@ class PlanInput:
     reusable_acknowledgements: frozenset[str] = frozenset()
     """Used by an interrupted run of this very plan, so still good for it."""
     complete: bool = True
+    agreed: tuple[tuple[str, Verb, Vector], ...] = ()
+    """Vectors that were approved, to be chosen again while they serve everybody."""
+
+
+def vectors_of(plan: Plan | None) -> tuple[tuple[str, Verb, Vector], ...]:
+    """What a plan sends, as (Strategy, verb, vector)."""
+    calls = plan.calls if plan else ()
+    return tuple((call.strategy, call.verb, call.vector) for call in calls if call.vector)
 
 
 def make(given: PlanInput) -> Plan:
@@ -55,5 +63,6 @@ def make(given: PlanInput) -> Plan:
             waiting=given.booked.waiting,
             waiting_unknown=unknown_waits(live, given.booked),
             complete=given.complete,
+            agreed=given.agreed,
         ),
     )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from stratctl.apply import CallWork, StrategyWork, TraderRef
 from stratctl.core.event import IntentRow, Satisfied
-from stratctl.core.state import LIVE_ROWS, TRADING_VERBS, Verb
-from stratctl.pipeline.planning import PLAN_LIFE, PlanInput, make
+from stratctl.core.state import LIVE_ROWS, TRADING_VERBS, Vector, Verb
+from stratctl.pipeline.planning import PLAN_LIFE, PlanInput, make, vectors_of
 
 if TYPE_CHECKING:
     from stratctl.core.event import Intent, Unfinished
@@ -172,7 +172,10 @@ def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | N
         return False
     own = given.reusable_acknowledgements.union(intent.acknowledgements)
     live = _as_if_never_sent(given.live, intent)
-    plan = make(replace(given, live=live, reusable_acknowledgements=own))
+    agreed = vectors_of(approved)
+    if not agreed and intent.vector_text:
+        agreed = ((intent.strategy, intent.verb, Vector.of_text(intent.vector_text)),)
+    plan = make(replace(given, live=live, reusable_acknowledgements=own, agreed=agreed))
     return not plan.stopped and _covers(plan, intent)
 
 

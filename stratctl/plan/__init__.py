@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stratctl.core.plan import Plan
-from stratctl.plan.certificate import certificates
+from stratctl.plan.certificate import call_totals, certificates
 from stratctl.plan.flows import flow_rows, forfeited_rows
 from stratctl.plan.guards import guard_findings, measures, valid_acknowledgements
 from stratctl.plan.impact import float_needs, impacts
 from stratctl.plan.order import fences, ordered_calls
 from stratctl.plan.parking import released
 from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
+from stratctl.plan.sharing import shared_flows
 from stratctl.plan.terms import Terms
 from stratctl.plan.waiting import Waits, exits_kept
 from stratctl.plan.weights import provenances
@@ -25,7 +26,7 @@ from stratctl.plan.weights import provenances
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.settings import Configuration
-    from stratctl.core.state import Live
+    from stratctl.core.state import Live, Vector, Verb
     from stratctl.core.tables import Table
 
 
@@ -42,6 +43,9 @@ class Origin:
     waiting_unknown: tuple[tuple[str, str], ...] = ()
     """(Strategy, since when its flows may have waited) where the journal does not reach back."""
     complete: bool = True
+    agreed: tuple[tuple[str, Verb, Vector], ...] = ()
+    """(Strategy, verb, vector) that were approved: chosen again while they still serve everybody,
+    because a price that moved a little must not make every approval stale."""
 
 
 def make_plan(changes: Changes, live: Live, configuration: Configuration, origin: Origin) -> Plan:
@@ -60,8 +64,21 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
     flows = flow_rows(changes, live, terms, waits, valid)
     changes = exits_kept(changes, flows.blocked)
     rebalances = rebalance_rows(changes, live, terms, flows.sent)
+    sharing, aims, avoidable_e8 = None, None, None
+    if policy.cash_flow == "shared":
+        sharing = shared_flows(
+            changes, live, terms, policy, flows, rebalances, valid=valid, kept=origin.agreed
+        )
+    if sharing is not None:
+        flows, aims, avoidable_e8 = sharing.flows, sharing.aims, sharing.avoidable_e8
+        rebalances = rebalance_rows(changes, live, terms, flows.sent, aims)
     calls, rows = ordered_calls(
-        changes, terms, flows.sent, rebalances.sent, per_call=policy.participants_per_call
+        changes,
+        terms,
+        flows.sent,
+        rebalances.sent,
+        aims,
+        per_call=policy.participants_per_call,
     )
     impact = impacts(changes, live, terms, calls, rows, rebalances.legs)
     floats = float_needs(calls, live)
@@ -74,6 +91,7 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
             impacts=impact,
             floats=floats,
             funding_model=configuration.environment.funding_model,
+            avoidable_e8=avoidable_e8,
         ),
         configuration,
         valid,
@@ -98,7 +116,9 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         ),
         findings=findings,
         impacts=impact,
-        certificates=certificates(calls, policy.participants_per_call),
+        certificates=certificates(
+            calls, policy.participants_per_call, sharing.bounds if sharing else None
+        ),
         floats=floats,
         prices=terms.price_texts,
         satisfied=rebalances.satisfied,
@@ -107,4 +127,5 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         weights=provenances(changes, calls),
         complete=origin.complete,
         warnings=configuration.desired.warnings + live.warnings + terms.warnings,
+        totals=call_totals(calls, sharing.totals) if sharing else (),
     )

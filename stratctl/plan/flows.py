@@ -50,10 +50,11 @@ _JUDGED_ROWS = {
     "stopped_detail": "VARCHAR",
     "waiting_since": "VARCHAR",
     "recorded": "BOOLEAN",
+    "stale": "BOOLEAN",
     "held_back": "VARCHAR",
 }
 """Every flow that is wanted; ``held_back`` says why it is not sent, or NULL. ``recorded``: the
-journal knows since when it waits."""
+journal knows since when it waits; ``stale``: it waits for too long."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ class Flows:
     """BLOCKED_ROWS"""
     acknowledgements: tuple[Acknowledgement, ...]
     """What lets stale flows move."""
+    judged: Table
+    """Every flow that is wanted, beside what holds it back."""
 
 
 _FLOWS = """
@@ -118,6 +121,7 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
     stopped_detail,
     coalesce(waited.since, unknown.unknown_since, $1) AS waiting_since,
     waited.since IS NOT NULL AS recorded,
+    coalesce(coalesce(waited.since, unknown.unknown_since) < $2, false) AS stale,
     CASE
         WHEN stopped IS NOT NULL THEN stopped
         WHEN verb = 'both' THEN 'both_totals_rise'
@@ -129,7 +133,7 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
         WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'
         WHEN short.asset IS NOT NULL THEN 'partial_sell_infeasible'
         -- Last, so that the number to acknowledge counts what would move if it were.
-        WHEN coalesce(waited.since, unknown.unknown_since) < $2 THEN 'stale_flow'
+        WHEN stale THEN 'stale_flow'
     END AS held_back
 FROM wanted
 LEFT JOIN {since} AS waited USING (strategy, participant_code)
@@ -166,6 +170,12 @@ def flow_rows(
         ),
         [waits.now, waits.oldest],
     )
+    return flows_of(judged, valid)
+
+
+def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
+    """Judged flows as what is sent and what is not."""
+    space = judged.workspace
     stale = space.one(f"SELECT count(*) FROM {judged} WHERE held_back = 'stale_flow'")[0]
     covering = next((each for each in valid if stale and covers(each, STALE_RULE, stale)), None)
     sendable = "held_back IS NULL" + (" OR held_back = 'stale_flow'" if covering else "")
@@ -211,7 +221,7 @@ def flow_rows(
         FROM {judged} WHERE NOT ({sendable})
         """,
     )
-    return Flows(sent, blocked, (covering,) if covering else ())
+    return Flows(sent, blocked, (covering,) if covering else (), judged)
 
 
 def _stale_detail(stale: int) -> str:

@@ -17,7 +17,7 @@ from stratctl.core.state import Verb
 from stratctl.plan.terms import share_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from stratctl.core.change import Changes
     from stratctl.core.diagnostic import Span
@@ -103,13 +103,19 @@ def measures(
     impacts: Sequence[Impact],
     floats: Sequence[FloatNeed],
     funding_model: str,
+    avoidable_e8: Mapping[str, int] | None = None,
 ) -> tuple[Measure, ...]:
-    """Everything that a rule limits, measured on this plan."""
+    """Everything that a rule limits, measured on this plan.
+
+    ``avoidable_e8``: sells that more calls would spare, per Strategy, where flows share vectors.
+    """
+    if avoidable_e8 is None:
+        avoidable_e8 = _avoidable_sells(legs, flows)
     return (
         *_counts(changes, calls, legs),
         *_cash_in(impacts),
         *_turnover(impacts),
-        *_avoidable_sells(legs, flows, impacts),
+        *_avoidable_share(avoidable_e8, impacts),
         *_partial_sell_share(flows),
         *(_float(floats) if funding_model == "novated" else ()),
     )
@@ -150,27 +156,34 @@ def _turnover(impacts: Sequence[Impact]) -> Iterator[Measure]:
         yield _share("turnover", share, f"one-way sells over managed value in {currency}")
 
 
-def _avoidable_sells(legs: Table, flows: Table, impacts: Sequence[Impact]) -> Iterator[Measure]:
-    """Sells beyond the least that the same end state needs, over managed value.
+def _avoidable_sells(legs: Table, flows: Table) -> dict[str, int]:
+    """Per Strategy: sells beyond the least that the same end state needs, in 10⁻⁸.
 
     Where money comes in and the participant is rebalanced as well, some sells could have been
     spared by aiming the inflow: a top-up at weights that repair drift sells max(0, -delta) less
     what the inflow bought of the same asset.
     """
-    avoidable = legs.workspace.rows(
-        f"""
-        SELECT legs.strategy,
-            sum(least(greatest(0, -delta_e8), {share_sql("flow.moved_e8::HUGEINT")}))::HUGEINT
-        FROM {legs} AS legs
-        JOIN {flows} AS flow USING (strategy, participant_code)
-        WHERE flow.verb = 'top_up' GROUP BY ALL ORDER BY ALL
-        """
+    return dict(
+        legs.workspace.rows(
+            f"""
+            SELECT legs.strategy,
+                sum(least(greatest(0, -delta_e8), {share_sql("flow.moved_e8::HUGEINT")}))::HUGEINT
+            FROM {legs} AS legs
+            JOIN {flows} AS flow USING (strategy, participant_code)
+            WHERE flow.verb = 'top_up' GROUP BY ALL ORDER BY ALL
+            """
+        )
     )
-    by_strategy = dict(avoidable)
+
+
+def _avoidable_share(
+    avoidable_e8: Mapping[str, int], impacts: Sequence[Impact]
+) -> Iterator[Measure]:
+    """Sells that could be spared, over managed value."""
     for impact in impacts:
-        if impact.value_minor and impact.strategy in by_strategy:
+        if impact.value_minor and impact.strategy in avoidable_e8:
             minor_e8 = 10 ** (8 - minor_digits(impact.currency))
-            share = Fraction(by_strategy[impact.strategy], impact.value_minor * minor_e8)
+            share = Fraction(avoidable_e8[impact.strategy], impact.value_minor * minor_e8)
             yield _share(
                 "avoidable_sells", share, f"sells that could be spared in {impact.strategy}"
             )

@@ -14,11 +14,12 @@ from stratctl.core.plan import PLAN_ROWS, Call, Fence
 from stratctl.core.state import TRADING_VERBS, VERB_ORDER, Verb
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from stratctl.core.change import Changes, StrategyChange
     from stratctl.core.state import Target, Vector
     from stratctl.core.tables import Table
+    from stratctl.plan.aims import Aims
     from stratctl.plan.terms import Terms
 
 _GROUPED_ROWS = {
@@ -50,14 +51,24 @@ _NUMBER_ROWS = {
 
 
 def ordered_calls(
-    changes: Changes, terms: Terms, flows: Table, rebalances: Table, *, per_call: int
+    changes: Changes,
+    terms: Terms,
+    flows: Table,
+    rebalances: Table,
+    aims: Aims | None = None,
+    *,
+    per_call: int,
 ) -> tuple[tuple[Call, ...], Table]:
-    """The calls in order, and PLAN_ROWS.
+    """The calls in order, and PLAN_ROWS. ``aims``: vectors in the place of declared ones.
 
     Everyone in one call gets one price, so a group is split only where it is larger than
     ``per_call``, and then by a hash that knows neither size nor owner.
     """
     space = changes.rows.workspace
+    chosen, end, joined = "", "", ""
+    if aims is not None:
+        chosen, end = "coalesce(aimed.vector_text, ", ")"
+        joined = f"LEFT JOIN {aims.rows} AS aimed USING (strategy, verb, participant_code)"
     grouped = space.select(
         "grouped",
         _GROUPED_ROWS,
@@ -67,9 +78,9 @@ def ordered_calls(
         ),
         vectors AS (
             SELECT every.*,
-                CASE verb WHEN 'liquidate' THEN '' WHEN 'rebalance' THEN rebalance_text
-                          ELSE target_text END AS vector_text
-            FROM every JOIN {terms.targets} AS targets USING (strategy, target)
+                {chosen}CASE verb WHEN 'liquidate' THEN '' WHEN 'rebalance' THEN rebalance_text
+                          ELSE target_text END{end} AS vector_text
+            FROM every JOIN {terms.targets} AS targets USING (strategy, target) {joined}
         )
         SELECT
             (row_number() OVER (
@@ -90,7 +101,8 @@ def ordered_calls(
         FROM {changes.rows} WHERE flag_differs AND stopped IS NULL
         """,
     )
-    calls = tuple(_calls(changes.strategies, _groups(grouped)))
+    aimed = {} if aims is None else aims.vectors
+    calls = tuple(_calls(changes.strategies, _groups(grouped), aimed))
     keys = [
         (call.number, call.strategy, call.verb.value, call.vector.text if call.vector else "", part)
         for call, part in calls
@@ -140,7 +152,9 @@ def _groups(grouped: Table) -> dict[str, list[_Group]]:
 
 
 def _calls(
-    strategies: tuple[StrategyChange, ...], groups: dict[str, list[_Group]]
+    strategies: tuple[StrategyChange, ...],
+    groups: dict[str, list[_Group]],
+    aimed: Mapping[str, Vector],
 ) -> Iterator[tuple[Call, int]]:
     """Every call with the part of its group, numbered from 1 through the whole plan."""
     number = 0
@@ -152,7 +166,8 @@ def _calls(
         for group in groups.get(change.desired.name, ()):
             number += 1
             slot += group.verb in TRADING_VERBS
-            yield _group_call(change, group, number=number, slot=slot), group.part
+            call = _group_call(change, group, number=number, slot=slot)
+            yield replace(call, vector=aimed.get(group.vector_text, call.vector)), group.part
 
 
 def _document_calls(change: StrategyChange) -> Iterator[Call]:

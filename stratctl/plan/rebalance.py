@@ -22,6 +22,7 @@ from stratctl.plan.terms import VALUE_E8, share_sql
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.state import Live
+    from stratctl.plan.aims import Aims
     from stratctl.plan.terms import Terms
 
 LEG_ROWS = {
@@ -49,7 +50,7 @@ class Rebalances:
     """LEG_ROWS"""
 
 
-_CANDIDATE_ROWS = {
+CANDIDATE_ROWS = {
     "strategy": "VARCHAR",
     "strategy_id": "VARCHAR",
     "participant_code": "VARCHAR",
@@ -69,8 +70,10 @@ _PARTS_ROWS = {
     "value_e8": "HUGEINT",
 }
 
+_CUT_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR", "cut_e8": "HUGEINT"}
+
 _JUDGED_ROWS = {
-    **_CANDIDATE_ROWS,
+    **CANDIDATE_ROWS,
     "whole_e8": "HUGEINT",
     "sold_e8": "HUGEINT",
     "sizes_e8": "HUGEINT",
@@ -118,21 +121,32 @@ paired AS (
 )
 -- greatest() ignores NULL, and a value without a price must stay unknown. Only a named exit that
 -- is not held needs no price: it is worth nothing at any.
-SELECT paired.strategy, participant_code, target, paired.asset, weight_e18, band_e18, minimum_e8,
+SELECT paired.strategy, paired.participant_code, target, paired.asset, paired.weight_e18,
+    band_e18, minimum_e8,
     CASE
         WHEN price_e8 IS NOT NULL THEN greatest(0, {value} + {moved})
-        WHEN weight_e18 = 0 AND quantity_e24 = 0 THEN 0
+        WHEN paired.weight_e18 = 0 AND quantity_e24 = 0 THEN 0
     END::HUGEINT AS value_e8
 FROM paired
 LEFT JOIN {prices} AS price ON price.strategy = paired.strategy AND price.asset = paired.asset
+{aimed}
 """
+
+_AIMED = """
+LEFT JOIN {rows} AS aimed
+  ON aimed.strategy = paired.strategy AND aimed.participant_code = paired.participant_code
+LEFT JOIN {parts} AS share
+  ON share.vector_text = aimed.vector_text AND share.asset = paired.asset
+"""
+_AIMED_SHARE = """(CASE WHEN aimed.vector_text IS NULL THEN coalesce(paired.weight_e18, 0)
+    ELSE coalesce(share.weight_e18, 0) END)"""
 
 _JUDGED = """
 WITH whole AS (
-    SELECT strategy, participant_code, sum(value_e8)::HUGEINT AS whole_e8,
+    SELECT strategy, participant_code, {whole} AS whole_e8,
         min(asset) FILTER (weight_e18 IS NULL) AS foreign_asset,
         min(asset) FILTER (value_e8 IS NULL) AS unpriced_asset
-    FROM {parts} GROUP BY ALL
+    FROM {parts} {cut} GROUP BY ALL
 ),
 legs AS (
     SELECT strategy, participant_code,
@@ -174,8 +188,12 @@ LEFT JOIN sized USING (strategy, participant_code)
 """
 
 
-def rebalance_rows(changes: Changes, live: Live, terms: Terms, flows: Table) -> Rebalances:
+def rebalance_rows(
+    changes: Changes, live: Live, terms: Terms, flows: Table, aims: Aims | None = None
+) -> Rebalances:
     """Judge every candidate on what it would hold after this plan's flows.
+
+    ``aims``: the vectors of flows that are not sent at the declared weights.
 
     A Trader that holds an asset which is neither in the vector nor a named exit is blocked: the
     provider sells assets that a rebalance leaves out, and omission is not a sale.
@@ -183,11 +201,11 @@ def rebalance_rows(changes: Changes, live: Live, terms: Terms, flows: Table) -> 
     space = changes.rows.workspace
     candidates = space.select(
         "candidates",
-        _CANDIDATE_ROWS,
+        CANDIDATE_ROWS,
         _CANDIDATES.format(changes=changes.rows, targets=terms.targets, flows=flows),
     )
-    parts = _parts(candidates, live, terms)
-    judged = _judged(candidates, parts, terms)
+    parts = parts_of(candidates, live, terms, aims)
+    judged = _judged(candidates, parts, terms, _cut(candidates, aims) if aims else None)
     sent = space.select(
         "rebalances",
         SENT_ROWS,
@@ -287,7 +305,7 @@ def drift_by_strategy(
     )
     candidates = space.select(
         "holders",
-        _CANDIDATE_ROWS,
+        CANDIDATE_ROWS,
         f"""
         SELECT managed.strategy, names.strategy_id, managed.participant_code, managed.target,
             'watch' AS retarget, 0::HUGEINT AS flow_e8
@@ -297,7 +315,7 @@ def drift_by_strategy(
           AND NOT coalesce(live.exited, false)
         """,
     )
-    parts = _parts(candidates, live, terms)
+    parts = parts_of(candidates, live, terms)
     judged = _judged(candidates, parts, terms)
     return {
         strategy: (outside, opted_out, largest or 0)
@@ -318,7 +336,8 @@ def drift_by_strategy(
     }
 
 
-def _parts(candidates: Table, live: Live, terms: Terms) -> Table:
+def parts_of(candidates: Table, live: Live, terms: Terms, aims: Aims | None = None) -> Table:
+    """What each candidate holds after its flow, beside what it should hold."""
     return candidates.workspace.select(
         "parts",
         _PARTS_ROWS,
@@ -328,12 +347,33 @@ def _parts(candidates: Table, live: Live, terms: Terms) -> Table:
             terms=terms.terms,
             prices=terms.prices,
             value=VALUE_E8,
-            moved=share_sql("flow_e8", "coalesce(weight_e18, 0)"),
+            moved=share_sql("flow_e8", _AIMED_SHARE if aims else "coalesce(weight_e18, 0)"),
+            aimed=_AIMED.format(rows=aims.rows, parts=aims.parts) if aims else "",
         ),
     )
 
 
-def _judged(candidates: Table, parts: Table, terms: Terms) -> Table:
+def _cut(candidates: Table, aims: Aims) -> Table:
+    """What is cut from the legs of a flow: its amount is split exactly, so the whole has it."""
+    return candidates.workspace.select(
+        "cut",
+        _CUT_ROWS,
+        f"""
+        SELECT strategy, participant_code,
+            (any_value(flow_e8) - sum({share_sql("flow_e8", "share.weight_e18")}))::HUGEINT
+                AS cut_e8
+        FROM {candidates} JOIN {aims.rows} AS aimed USING (strategy, participant_code)
+        JOIN {aims.parts} AS share USING (vector_text)
+        WHERE flow_e8 <> 0 GROUP BY ALL
+        """,
+    )
+
+
+def _judged(candidates: Table, parts: Table, terms: Terms, cut: Table | None = None) -> Table:
+    whole, joined = "sum(value_e8)::HUGEINT", ""
+    if cut is not None:
+        whole = "(sum(value_e8) + coalesce(any_value(cut_e8), 0))::HUGEINT"
+        joined = f"LEFT JOIN {cut} USING (strategy, participant_code)"
     return candidates.workspace.select(
         "judged",
         _JUDGED_ROWS,
@@ -344,6 +384,8 @@ def _judged(candidates: Table, parts: Table, terms: Terms) -> Table:
             wanted=share_sql("whole_e8"),
             band=share_sql("whole_e8", "band_e18"),
             portfolio=share_sql("whole.whole_e8", "(2 * targets.portfolio_e18)"),
+            whole=whole,
+            cut=joined,
         ),
     )
 

@@ -41,6 +41,20 @@ def share_sql(amount: str, part_e18: str = "weight_e18") -> str:
     return f"(({high} * {part_e18} + {low} * {part_e18} // 1000000000) // 1000000000)"
 
 
+def ratio_down_sql(part: str, whole: str) -> str:
+    """SQL: part / whole in 10⁻¹⁸, rounded down and cut to what a share can be."""
+    return (
+        f"CASE WHEN ({part}) <= 0 THEN 0 WHEN ({part}) >= ({whole}) THEN {WEIGHT_ONE_E18}"
+        f" ELSE (({part}) * 1000000000 // ({whole})) * 1000000000"
+        f" + (({part}) * 1000000000 % ({whole})) * 1000000000 // ({whole}) END"
+    )
+
+
+def ratio_up_sql(part: str, whole: str) -> str:
+    """SQL: part / whole in 10⁻¹⁸, rounded up and cut to what a share can be."""
+    return f"({WEIGHT_ONE_E18} - {ratio_down_sql(f'({whole}) - ({part})', whole)})"
+
+
 TERM_ROWS = {
     "strategy": "VARCHAR",
     "target": "INTEGER",

@@ -103,6 +103,8 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
             if hasattr(written.guards, rule)
         ),
         participants_per_call=written.calls.participants,
+        cash_flow=written.cash_flow,
+        destination=written.destination,
     )
 
 
@@ -117,7 +119,6 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     written = read.document
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
         (("destination",), written.destination != "target", "target"),
-        (("cash_flow",), written.cash_flow != "off", "off"),
         (("cooldown", "hours"), written.cooldown.hours != 168, "168"),
         (("cooldown", "bypass"), Fraction(written.cooldown.bypass) != Fraction(1, 10), "0.10"),
         (("assets",), bool(written.assets), "{}"),

@@ -210,7 +210,7 @@ class _Page:
         plan, lines = self.plan, []
         said = [float_text(need) for need in plan.floats if need.needed_minor]
         if plan.certificates and self.level is not Level.SUMMARY:
-            said.append(fewest(plan.certificates))
+            said.append(fewest(plan.certificates, plan.totals))
             if self.level is Level.FULL:
                 said += [
                     f"    {safe(one.strategy)}, {certificate(one)}" for one in plan.certificates

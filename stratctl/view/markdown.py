@@ -280,7 +280,7 @@ def _impact(chapter: Chapter) -> Iterator[str]:
 def _conditions(plan: Plan, shown: int) -> Iterator[str]:
     said = [human.float_text(need) for need in plan.floats[:shown] if need.needed_minor]
     if plan.certificates:
-        said.append(fewest(plan.certificates))
+        said.append(fewest(plan.certificates, plan.totals))
     prices = human.prices_text(plan, shown=PRICES_SHOWN)
     if prices and shown:
         said.append(prices)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from stratctl.core.money import PRICE_DIGITS, minor_digits
-from stratctl.core.plan import Call, Certificate, Impact, Plan
+from stratctl.core.plan import Call, CallTotal, Certificate, Impact, Plan
 from stratctl.core.state import Vector, Verb, WeightProvenance
 from stratctl.view.text import WORDS, count, digits, money, safe
 
@@ -388,15 +388,39 @@ def _numbers(group: Group) -> str:
     return ", ".join(str(call.number) for call in group.calls)
 
 
-def fewest(certificates: Sequence[Certificate]) -> str:
-    """``9 calls, the fewest there can be``, or how many could be spared and where."""
-    calls = sum(one.calls for one in certificates)
-    loose = [one for one in certificates if not one.tight]
-    if not loose:
-        return f"{count(calls, 'call')}, the fewest there can be"
-    least = sum(one.least for one in certificates)
-    where = "; ".join(f"{safe(one.strategy)}, {certificate(one)}" for one in loose)
-    return f"{count(calls, 'call')}, where {least:,} could do: {where}"
+def fewest(certificates: Sequence[Certificate], totals: Sequence[CallTotal] = ()) -> str:
+    """``9 calls, the fewest there can be``, or how many could be spared and where.
+
+    Where flows share vectors the classes of calls depend on each other, and the total counts.
+    """
+    shared = {total.strategy for total in totals}
+    alone = [one for one in certificates if one.strategy not in shared or one.verb not in _SHARING]
+    calls = sum(one.calls for one in alone) + sum(one.calls for one in totals)
+    least = sum(one.least for one in alone) + sum(one.least for one in totals)
+    loose = [f"{safe(one.strategy)}, {certificate(one)}" for one in alone if not one.tight]
+    loose += [_total(one) for one in totals if not one.tight]
+    said = f"{count(calls, 'call')}, the fewest there can be"
+    if loose:
+        said = f"{count(calls, 'call')}, where {least:,} could do: {'; '.join(loose)}"
+    return "; ".join([said, *(_runner_up(one) for one in totals if one.runner_up_calls)])
+
+
+_SHARING = (Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.REBALANCE)
+
+
+def _total(one: CallTotal) -> str:
+    return (
+        f"{safe(one.strategy)}, flows and rebalances: {count(one.calls, 'call')} of {one.least:,}"
+    )
+
+
+def _runner_up(one: CallTotal) -> str:
+    """``blue: next best 2 calls, selling USD 1,100.00 instead of USD 0.00``."""
+    sells = money(one.runner_up_sells_minor or 0, one.currency)
+    return (
+        f"{safe(one.strategy)}: next best {count(one.runner_up_calls or 0, 'call')},"
+        f" selling {sells} instead of {money(one.sells_minor, one.currency)}"
+    )
 
 
 def certificate(one: Certificate) -> str:

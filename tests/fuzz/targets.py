@@ -2,8 +2,8 @@
 
 An input is a file, as bytes. Two kinds are more than that: a *project* is several files, each after
 a line ``### its/name``; a *grown* file is ``head RS unit RS tail`` (RS is the byte 1E, which no
-reader accepts), where the unit is repeated up to a fixed size and each byte 1F in it is the number
-of its turn. Growing finds what is slow or large only in bulk.
+reader accepts), where the unit is repeated up to a quarter of a mebibyte and each byte 1F in it is
+the number of its turn. Growing finds what is slow or large only in bulk.
 """
 
 from __future__ import annotations
@@ -320,17 +320,15 @@ def _exact(parse: Callable[[], int], text: str) -> int | None:
 
 GROWN_BYTES = 1 << 18
 """A quarter of what a YAML file may have: enough for whatever takes the square of its size."""
-GROWN_TABLE_BYTES = 1 << 16
-"""Of a table, which has a row in every two bytes at worst."""
 
 
-def grown(data: bytes, size: int = GROWN_BYTES) -> bytes:
-    """``head RS unit RS tail`` with the unit repeated up to a size."""
+def grown(data: bytes) -> bytes:
+    """``head RS unit RS tail`` with the unit repeated up to GROWN_BYTES."""
     head, _, rest = data.partition(b"\x1e")
     unit, _, tail = rest.partition(b"\x1e")
     if not unit:
         return head + tail
-    room = size - len(head) - len(tail)
+    room = GROWN_BYTES - len(head) - len(tail)
     # Seven digits are as many as there are turns, so each turn has the same length.
     turns = max(0, room // len(unit.replace(b"\x1f", b"0000000")))
     middle = b"".join(unit.replace(b"\x1f", b"%07d" % turn) for turn in range(turns))
@@ -344,12 +342,12 @@ def grown_yaml(data: bytes) -> None:
 
 def grown_csv(data: bytes) -> None:
     """A large CSV file, within the limits."""
-    csv_file(grown(data, GROWN_TABLE_BYTES))
+    csv_file(grown(data))
 
 
 def grown_json_lines(data: bytes) -> None:
     """A large file of JSON lines, within the limits."""
-    json_lines_file(grown(data, GROWN_TABLE_BYTES))
+    json_lines_file(grown(data))
 
 
 def _lines(data: bytes) -> list[str]:

@@ -125,6 +125,12 @@ def told(world: World) -> Iterator[str]:
     for one in plan.certificates:
         number = f"{one.calls} of {one.least}"
         yield f"certificate {one.verb} in {one.strategy}: {number} ({one.because})"
+    for total in plan.totals:
+        runner_up = f"{total.runner_up_calls} selling {total.runner_up_sells_minor}"
+        yield (
+            f"total in {total.strategy}: {total.calls} of {total.least} selling"
+            f" {total.sells_minor}; next best {runner_up}"
+        )
     for impact in plan.impacts:
         cash = (impact.cash_in_minor, impact.cash_out_minor, impact.turnover_minor)
         cash_in, cash_out, turnover = (format_amount(minor, "USD") for minor in cash)
