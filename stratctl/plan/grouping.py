@@ -132,6 +132,8 @@ class Question:
     kept_inflows: tuple[Shares, ...] = ()
     kept_outflows: tuple[Shares, ...] = ()
     """Vectors that were approved: they stay as long as everybody still accepts them."""
+    kept_targets: frozenset[int] = frozenset()
+    """Targets whose rebalance was approved as well: others may not come to need one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +240,7 @@ class _Search:
         self, side: tuple[Vintage, ...], free: frozenset[int], kept: tuple[Shares, ...]
     ) -> Iterator[Partition]:
         """Partitions worth comparing: of each number of groups the one with the fewest sells."""
-        as_kept = _as_kept(side, free, kept)
+        as_kept = _as_kept(side, free & self.question.kept_targets, kept)
         if as_kept is not None:
             yield Partition(as_kept, self._calls_of(as_kept), kept=True)
             return

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.plan import Acknowledgement
     from stratctl.core.settings import Policy
-    from stratctl.core.state import Live
+    from stratctl.core.state import Live, Target
     from stratctl.core.tables import Table
     from stratctl.plan.certificate import Bounds
     from stratctl.plan.rebalance import Rebalances
@@ -296,6 +296,7 @@ class _Asked:
                 per_call=self.policy.participants_per_call,
                 sells_allowed_e8=int(values.get(name, (0, ()))[0] * limit),
                 kept=[(verb, vector) for strategy, verb, vector in self.kept if strategy == name],
+                targets=change.desired.targets,
             )
             if question.empty:
                 continue
@@ -520,6 +521,7 @@ class _Ordered:
         per_call: int,
         sells_allowed_e8: int,
         kept: Sequence[tuple[Verb, Vector]],
+        targets: Sequence[Target],
     ) -> _Ordered:
         assets = tuple(sorted({asset for one in found for asset in one.bounds}))
         vintages = [vintage for one in found if (vintage := one.vintage(assets))]
@@ -537,6 +539,11 @@ class _Ordered:
             sells_allowed_e8=sells_allowed_e8,
             kept_inflows=shares(Verb.TOP_UP),
             kept_outflows=shares(Verb.PARTIAL_SELL),
+            kept_targets=frozenset(
+                index
+                for index, target in enumerate(targets)
+                if (Verb.REBALANCE, target.rebalance_vector) in kept
+            ),
         )
         return cls(question, assets)
 
