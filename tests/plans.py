@@ -10,6 +10,7 @@ from stratctl.core.plan import (
     SATISFIED_ROWS,
     Acknowledgement,
     Call,
+    CallTotal,
     Certificate,
     Fence,
     FloatNeed,
@@ -283,4 +284,5 @@ def rich_plan(workspace: Workspace) -> Plan:
             ),
         ),
         notes=("prices are an hour old",),
+        totals=(CallTotal("blue-chip", "USD", 2, 1, 12_000, 3, 0),),
     )

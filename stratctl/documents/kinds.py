@@ -554,7 +554,8 @@ class Policy(Document):
     drift: DriftBands = Field(default=DriftBands(), description="Bands around target weights.")
     destination: Literal["target", "edge"] = Field(
         default="target",
-        description="Where a rebalance goes back to. Only target is supported yet.",
+        description="Where a rebalance goes that a breached band asked for. edge: only so far"
+        " that everybody is inside the bands again, by one vector for all.",
     )
     cash_flow: Literal["off", "shared"] = Field(
         default="off",

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stratctl.core.plan import Plan
+from stratctl.plan.aims import both
 from stratctl.plan.certificate import call_totals, certificates
+from stratctl.plan.edge import at_the_edge
 from stratctl.plan.flows import flow_rows, forfeited_rows
 from stratctl.plan.guards import guard_findings, measures, valid_acknowledgements
 from stratctl.plan.impact import float_needs, impacts
@@ -72,6 +74,10 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
     if sharing is not None:
         flows, aims, avoidable_e8 = sharing.flows, sharing.aims, sharing.avoidable_e8
         rebalances = rebalance_rows(changes, live, terms, flows.sent, aims)
+    if policy.destination == "edge":
+        edges = at_the_edge(changes, terms, rebalances, origin.agreed)
+        if edges is not None:
+            rebalances, aims = edges.rebalances, both(aims, edges.aims)
     calls, rows = ordered_calls(
         changes,
         terms,

@@ -226,11 +226,20 @@ def waterfill(low: Shares, high: Shares, portfolio: Portfolio) -> tuple[Fraction
         for bound, (held, wanted) in zip(bounds, pairs, strict=True)
         if wanted
     }
-    before = tuple(map(Fraction, low))
-    for after in (
-        *map(at, sorted(levels, reverse=not portfolio.buying)),
-        tuple(map(Fraction, high)),
-    ):
+    rising = map(at, sorted(levels, reverse=not portfolio.buying))
+    return _whole([tuple(map(Fraction, low)), *rising, tuple(map(Fraction, high))])
+
+
+def nearest(low: Shares, high: Shares, declared: Shares) -> tuple[Fraction, ...]:
+    """A vector of a closed box that leaves the declared shares only where it has to."""
+    corners = (low, tuple(map(max, low, map(min, high, declared))), high)
+    return _whole([tuple(map(Fraction, corner)) for corner in corners])
+
+
+def _whole(path: Sequence[tuple[Fraction, ...]]) -> tuple[Fraction, ...]:
+    """Where a path of straight lines, on which every share only grows, adds up to one."""
+    before = after = path[0]
+    for after in path:
         if sum(after) >= WEIGHT_ONE_E18:
             break
         before = after

@@ -542,7 +542,8 @@ class _Ordered:
             kept_targets=frozenset(
                 index
                 for index, target in enumerate(targets)
-                if (Verb.REBALANCE, target.rebalance_vector) in kept
+                for verb, vector in kept
+                if verb is Verb.REBALANCE and vector.assets == target.rebalance_vector.assets
             ),
         )
         return cls(question, assets)

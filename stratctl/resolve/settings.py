@@ -118,7 +118,6 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     """A setting that nothing obeys yet must not look as if it were obeyed."""
     written = read.document
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (("destination",), written.destination != "target", "target"),
         (("cooldown", "hours"), written.cooldown.hours != 168, "168"),
         (("cooldown", "bypass"), Fraction(written.cooldown.bypass) != Fraction(1, 10), "0.10"),
         (("assets",), bool(written.assets), "{}"),

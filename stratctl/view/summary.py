@@ -409,9 +409,8 @@ _SHARING = (Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.REBALANCE)
 
 
 def _total(one: CallTotal) -> str:
-    return (
-        f"{safe(one.strategy)}, flows and rebalances: {count(one.calls, 'call')} of {one.least:,}"
-    )
+    calls = f"{count(one.calls, 'call')}, the fewest would be {one.least:,}"
+    return f"{safe(one.strategy)}, flows and rebalances: {calls}"
 
 
 def _runner_up(one: CallTotal) -> str:

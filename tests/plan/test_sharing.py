@@ -340,6 +340,22 @@ def test_plans_that_share_keep_the_laws_of_all_plans(world: World) -> None:
     shared(replace(world, cash_flow="shared"))
 
 
+@given(worlds())
+@settings(max_examples=12)
+def test_rebalances_to_the_edge_keep_the_laws_of_all_plans(world: World) -> None:
+    """Whoever was rebalanced to the edge of a band is in band, and less was sold for it."""
+    edge = replace(world, destination="edge")
+    for law in SHARED_LAWS:
+        law(edge)
+    shared(replace(edge, cash_flow="shared"))
+    sold = [
+        sum(impact.turnover_minor for impact in answer.plan.impacts)
+        for answer in (answer_of(edge), answer_of(world))
+        if not isinstance(answer, Refused)
+    ]
+    assert sold == sorted(sold)
+
+
 def shared(world: World) -> None:
     """Every law of a world whose flows share vectors."""
     for law in SHARED_LAWS:
