@@ -66,13 +66,13 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
     flows = flow_rows(changes, live, terms, waits, valid)
     changes = exits_kept(changes, flows.blocked)
     rebalances = rebalance_rows(changes, live, terms, flows.sent)
-    sharing, aims, avoidable_e8 = None, None, None
+    sharing, aims = None, None
     if policy.cash_flow == "shared":
         sharing = shared_flows(
             changes, live, terms, policy, flows, rebalances, valid=valid, kept=origin.agreed
         )
     if sharing is not None:
-        flows, aims, avoidable_e8 = sharing.flows, sharing.aims, sharing.avoidable_e8
+        flows, aims = sharing.flows, sharing.aims
         rebalances = rebalance_rows(changes, live, terms, flows.sent, aims)
     if policy.destination == "edge":
         edges = at_the_edge(changes, terms, rebalances, origin.agreed)
@@ -97,7 +97,8 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
             impacts=impact,
             floats=floats,
             funding_model=configuration.environment.funding_model,
-            avoidable_e8=avoidable_e8,
+            aims=aims,
+            spared_e8=sharing.avoidable_e8 if sharing else None,
         ),
         configuration,
         valid,

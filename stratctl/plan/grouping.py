@@ -134,6 +134,9 @@ class Question:
     """Vectors that were approved: they stay as long as everybody still accepts them."""
     kept_targets: frozenset[int] = frozenset()
     """Targets whose rebalance was approved as well: others may not come to need one."""
+    whole_boxes: bool = True
+    """Whether the boxes are all that is accepted. Narrower ones prove what can be shared, and
+    nothing about what cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +258,10 @@ class _Search:
     def least_calls(self) -> tuple[int, int, int, int]:
         """Lower bounds: of inflow calls, outflow calls, rebalances, and all of them together."""
         inflows, outflows = self.question.inflows, self.question.outflows
+        if not self.question.whole_boxes:
+            sides = [self._calls(sum(v.members for v in side)) for side in (inflows, outflows)]
+            rebalances = sum(map(self._calls, self.waiting.values()))
+            return sides[0], sides[1], rebalances, sum(sides) + rebalances
         bounds = [
             (
                 self._least_side(inflows, free),

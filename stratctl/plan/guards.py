@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from stratctl.core.plan import Acknowledgement, Call, FloatNeed, Impact
     from stratctl.core.settings import Configuration
     from stratctl.core.tables import Table
+    from stratctl.plan.aims import Aims
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +104,17 @@ def measures(
     impacts: Sequence[Impact],
     floats: Sequence[FloatNeed],
     funding_model: str,
-    avoidable_e8: Mapping[str, int] | None = None,
+    aims: Aims | None = None,
+    spared_e8: Mapping[str, int] | None = None,
 ) -> tuple[Measure, ...]:
     """Everything that a rule limits, measured on this plan.
 
-    ``avoidable_e8``: sells that more calls would spare, per Strategy, where flows share vectors.
+    ``aims``: vectors in the place of declared ones; ``spared_e8``: sells that more calls would
+    spare, per Strategy, where flows share vectors. The larger measure of avoidable sells counts.
     """
-    if avoidable_e8 is None:
-        avoidable_e8 = _avoidable_sells(legs, flows)
+    avoidable_e8 = _avoidable_sells(legs, flows, aims)
+    for strategy, spared in (spared_e8 or {}).items():
+        avoidable_e8[strategy] = max(spared, avoidable_e8.get(strategy, 0))
     return (
         *_counts(changes, calls, legs),
         *_cash_in(impacts),
@@ -156,20 +160,28 @@ def _turnover(impacts: Sequence[Impact]) -> Iterator[Measure]:
         yield _share("turnover", share, f"one-way sells over managed value in {currency}")
 
 
-def _avoidable_sells(legs: Table, flows: Table) -> dict[str, int]:
+def _avoidable_sells(legs: Table, flows: Table, aims: Aims | None) -> dict[str, int]:
     """Per Strategy: sells beyond the least that the same end state needs, in 10⁻⁸.
 
     Where money comes in and the participant is rebalanced as well, some sells could have been
     spared by aiming the inflow: a top-up at weights that repair drift sells max(0, -delta) less
     what the inflow bought of the same asset.
     """
+    bought, joined = share_sql("flow.moved_e8::HUGEINT"), ""
+    if aims is not None:
+        sent = "CASE WHEN vector_text IS NULL THEN legs.weight_e18 ELSE part.weight_e18 END"
+        bought = share_sql("flow.moved_e8::HUGEINT", f"coalesce({sent}, 0)")
+        joined = f"""
+            LEFT JOIN {aims.rows} AS aimed USING (strategy, verb, participant_code)
+            LEFT JOIN {aims.parts} AS part USING (vector_text, asset)
+            """
     return dict(
         legs.workspace.rows(
             f"""
-            SELECT legs.strategy,
-                sum(least(greatest(0, -delta_e8), {share_sql("flow.moved_e8::HUGEINT")}))::HUGEINT
+            SELECT legs.strategy, sum(least(greatest(0, -delta_e8), {bought}))::HUGEINT
             FROM {legs} AS legs
             JOIN {flows} AS flow USING (strategy, participant_code)
+            {joined}
             WHERE flow.verb = 'top_up' GROUP BY ALL ORDER BY ALL
             """
         )

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 VINTAGES_MAX = 256
 """More than this are not decided over one by one."""
 
-LATTICES_E18 = (1, WEIGHT_ONE_E18 // 1000, WEIGHT_ONE_E18)
+LATTICES_E18 = (1, *(WEIGHT_ONE_E18 // parts for parts in (1000, 100, 20, 10, 4, 1)))
 """Steps of a box, from exact to the declared weights or nothing."""
 
 
@@ -279,7 +279,8 @@ class _Asked:
         if not len(flowing):
             return None
         measured = _measured(flowing, self.live, self.terms)
-        vintages, members = _vintages(measured)
+        vintages, members, step_e18 = _vintages(measured)
+        narrowed = _narrowed(self.terms)
         found = _read(vintages, measured, members)
         waiting = _waiting(self.rebalances, flowing)
         values = managed_values(self.changes, self.live, self.terms)
@@ -297,6 +298,7 @@ class _Asked:
                 sells_allowed_e8=int(values.get(name, (0, ()))[0] * limit),
                 kept=[(verb, vector) for strategy, verb, vector in self.kept if strategy == name],
                 targets=change.desired.targets,
+                whole_boxes=step_e18 == 1 and name not in narrowed,
             )
             if question.empty:
                 continue
@@ -342,13 +344,24 @@ def _measured(flowing: Table, live: Live, terms: Terms) -> Table:
     )
 
 
-def _vintages(measured: Table) -> tuple[Table, Table]:
-    """The vintages, and who belongs to which, on the finest lattice that leaves few enough."""
-    exact, *coarser = LATTICES_E18
-    shaped, vintages = _shaped(measured, exact)
-    for step_e18 in coarser:
-        if len(vintages) > VINTAGES_MAX:
-            shaped, vintages = _shaped(measured, step_e18)
+def _narrowed(terms: Terms) -> set[str]:
+    """Strategies with a target whose bands are narrowed to fit the portfolio band."""
+    rows = terms.terms.workspace.rows(
+        f"""
+        SELECT strategy FROM {terms.terms} JOIN {terms.targets} USING (strategy, target)
+        GROUP BY strategy, target HAVING sum(band_e18) > 2 * any_value(portfolio_e18) ORDER BY ALL
+        """
+    )
+    return {strategy for (strategy,) in rows}
+
+
+def _vintages(measured: Table) -> tuple[Table, Table, int]:
+    """The vintages, who belongs to which, and the finest lattice that leaves few enough."""
+    step_e18, *coarser = LATTICES_E18
+    shaped, vintages = _shaped(measured, step_e18)
+    while len(vintages) > VINTAGES_MAX and coarser:
+        step_e18 = coarser.pop(0)
+        shaped, vintages = _shaped(measured, step_e18)
     members = measured.workspace.select(
         "vintage_members",
         _MEMBER_ROWS,
@@ -357,7 +370,7 @@ def _vintages(measured: Table) -> tuple[Table, Table]:
         FROM {shaped} JOIN {vintages} USING ({", ".join({**_KIND, **_SHAPE})})
         """,
     )
-    return vintages, members
+    return vintages, members, step_e18
 
 
 def _shaped(measured: Table, step_e18: int) -> tuple[Table, Table]:
@@ -522,6 +535,7 @@ class _Ordered:
         sells_allowed_e8: int,
         kept: Sequence[tuple[Verb, Vector]],
         targets: Sequence[Target],
+        whole_boxes: bool,
     ) -> _Ordered:
         assets = tuple(sorted({asset for one in found for asset in one.bounds}))
         vintages = [vintage for one in found if (vintage := one.vintage(assets))]
@@ -539,6 +553,7 @@ class _Ordered:
             sells_allowed_e8=sells_allowed_e8,
             kept_inflows=shares(Verb.TOP_UP),
             kept_outflows=shares(Verb.PARTIAL_SELL),
+            whole_boxes=whole_boxes,
             kept_targets=frozenset(
                 index
                 for index, target in enumerate(targets)

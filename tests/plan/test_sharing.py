@@ -31,7 +31,7 @@ from tests.plan import laws
 from tests.plan.generate import PRICES, worlds
 from tests.plan.planned import Refused, answer_of, forget
 from tests.plan.provider import settle, worth
-from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
+from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
 
 pytestmark = pytest.mark.xdist_group("sharing")
 
@@ -651,3 +651,51 @@ def test_a_flow_that_waits_for_an_acknowledgement_decides_nothing_for_others() -
     assert sent(beside) == sent(alone)
     both = people(("1500", SKEWED), ("1500", apart))
     assert {text for _, text, _ in sent(both)} != {text for _, text, _ in sent(alone)}
+
+
+@pytest.mark.parametrize("book", [SMALL, APART, IDLE], ids=["small", "apart", "idle"])
+def test_too_many_vintages_are_decided_more_coarsely_and_never_wrongly(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everybody still ends in band or is rebalanced; what is not proven is not called proven."""
+    monkeypatch.setattr("stratctl.plan.sharing.VINTAGES_MAX", 1)
+    forget()
+    answer = answer_of(world_of(book))
+    forget()
+    assert not isinstance(answer, Refused)
+    calls, sells = best_of_all(book)
+    found = planned(book, answer.plan)
+    assert found >= (calls, sells - 1)
+    assert all(total.least <= calls for total in answer.plan.totals)
+
+
+def test_what_a_coarse_box_cannot_carry_out_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As without sharing: P1 waits for the rebalance, after which the declared weights fit."""
+    monkeypatch.setattr("stratctl.plan.sharing.VINTAGES_MAX", 1)
+    forget()
+    answer = answer_of(world_of(DRAINED))
+    forget()
+    assert not isinstance(answer, Refused)
+    assert [row[1:3] for row in answer.plan.blocked.rows()] == [("P1", "partial_sell_infeasible")]
+    assert (Verb.REBALANCE, "P1") in {(row[1], row[3]) for row in laws.rows_of(answer.plan)}
+
+
+def test_the_guard_measures_what_is_really_bought_and_sold_again() -> None:
+    """Whatever was thought of it on the way: one vector for all three buys what is sold again."""
+    apart = [{"BTC": "5600", "ETH": "4400"}, {"BTC": "4600", "ETH": "5400"}]
+    world = people(("3000", apart[0]), ("3000", apart[1]), guards={**OPEN_GUARDS})
+    tight = replace(
+        world,
+        strategies=[
+            replace(world.strategies[0], drift=Drift(Fraction("0.001"), Fraction(1), Fraction(1)))
+        ],
+        agreed=(
+            ("blue", Verb.TOP_UP, vector(BTC="0.5", ETH="0.5")),
+            ("blue", Verb.REBALANCE, vector(BTC="0.5", ETH="0.5")),
+        ),
+        guards={**OPEN_GUARDS, "avoidable_sells": "0.0025"},
+    )
+    answer = answer_of(tight)
+    assert not isinstance(answer, Refused)
+    assert [call.verb for call in answer.plan.calls] == [Verb.TOP_UP, Verb.REBALANCE]
+    assert [finding.rule for finding in answer.plan.findings] == ["avoidable_sells"]
