@@ -14,7 +14,7 @@ from typing import Any
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import minor_digits
-from stratctl.core.state import DESIRED_ROWS, NamedEntry
+from stratctl.core.state import DESIRED_ROWS, ENTRY_MEMBERS, NamedEntry
 from stratctl.core.tables import Schema, Table, Workspace
 from stratctl.core.words import count
 from stratctl.documents import MANAGEABLE, Entries, Read, Strategy, problem
@@ -112,9 +112,12 @@ def resolve_rows(
     problems.extend(_too_large(book, totals))
     if len(problems) > before:
         return Rows(workspace.table("desired", DESIRED_ROWS))
+    desired = _desired(book, totals)
+    if not book.funded:
+        return Rows(desired, entry_members=workspace.table("entry_members", ENTRY_MEMBERS))
     amounts = _entry_amounts(book)
     return Rows(
-        _desired(book, totals),
+        desired,
         named_entries(amounts, _entry_spans(declared.cohorts)),
         entry_members(amounts),
     )
@@ -194,9 +197,11 @@ class _Book:
     def repeats_somebody(self, strategy: str) -> bool:
         """Whether two rows of one Strategy name one participant."""
         sources = [str(each.number) for each in self.listed if each.strategy == strategy]
+        named = f"FROM {self.members} WHERE source IN ({', '.join(sources)})"
+        # Counting the groups takes less time than count(DISTINCT …) of the same column.
         (repeated,) = self.workspace.one(
-            f"SELECT count(*) > count(DISTINCT participant_code) FROM {self.members} "
-            f"WHERE source IN ({', '.join(sources)})"
+            f"SELECT (SELECT count(*) {named}) > "
+            f"(SELECT count(*) FROM (SELECT participant_code {named} GROUP BY participant_code))"
         )
         return bool(repeated)
 
