@@ -328,7 +328,8 @@ def _bad_cell(found: Found, line: int, field: str, cell: str | None) -> Diagnost
     where = "" if found.has_lines else f" in row {line} of {found.file}"
     said = f"{field}{where} is {_short(cell)}"
     if found.is_csv and cell and cell[0] in "=+-@\t":
-        return problem("E_CSV_FORMULA", said, span, "remove the first character")
+        hint = "write what is meant without it; an amount has no sign: do not just drop a minus"
+        return problem("E_CSV_FORMULA", said, span, hint)
     if field == "participant_code":
         hint = "a code is six characters of A-Z and 0-9"
         if cell and re.fullmatch(r"[0-9]\.[0-9]+E\+?[0-9]+|[0-9]+-[A-Za-z]{3}|[0-9]{1,5}", cell):
