@@ -12,7 +12,8 @@ import atexit
 import itertools
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 Schema = Mapping[str, str]
 """Column name -> DuckDB type, in column order."""
+
+_GATHERED_AT_ONCE = 50
 
 
 class Workspace:
@@ -65,7 +68,7 @@ class Workspace:
     def _create(
         self, what: str, name: str, schema: Schema, sql: str, parameters: Sequence[Any]
     ) -> Table:
-        with self._lock:
+        with self._lock, interruptible():
             self._made += 1
             table = Table(self, f"{name}_{self._made}", dict(schema))
             self._connection.execute(f"CREATE {what} {table.name} AS {sql}", list(parameters))
@@ -82,9 +85,18 @@ class Workspace:
         """
         return self._create("VIEW", name, schema, sql, ())
 
+    def gathered(self, name: str, schema: Schema, parts: Sequence[str]) -> Table:
+        """Materialise the rows of many queries, some at a time: one query of them all would take
+        longer than its parts, and the more so the more they are."""
+        table = self.table(name, schema)
+        for begin in range(0, len(parts), _GATHERED_AT_ONCE):
+            some = " UNION ALL ".join(parts[begin : begin + _GATHERED_AT_ONCE])
+            self.run(f"INSERT INTO {table} {some}")
+        return table
+
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a query and fetch all of it. The caller orders it if the order matters."""
-        with self._lock:
+        with self._lock, interruptible():
             return self._connection.execute(sql, list(parameters)).fetchall()
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
@@ -94,7 +106,7 @@ class Workspace:
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement for its effect (COPY, DROP)."""
-        with self._lock:
+        with self._lock, interruptible():
             self._connection.execute(sql, list(parameters))
 
 
@@ -134,6 +146,21 @@ class Table:
         return self.workspace.rows(
             f"SELECT {columns} FROM {self.name} GROUP BY {columns} HAVING count(*) > 1 ORDER BY ALL"
         )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end a query as it ends anything else.
+
+    When a signal's handler raises while the engine works, the engine stops, drops what was raised,
+    and raises a RuntimeError of its own.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error
 
 
 @cache

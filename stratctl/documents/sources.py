@@ -127,7 +127,9 @@ class Entries:
     has_lines: bool
     """False where ``line`` counts rows (Parquet, SQL)."""
     rows: Table
-    """ENTRY_ROWS or FUNDING_ROWS."""
+    """ENTRY_ROWS or FUNDING_ROWS, and a column ``part`` where several sources share the table."""
+    part: int | None = None
+    """The rows are those with this ``part``; None where they are all of the table's."""
     column: int = 1
     """The column in which each row begins; 1 where rows begin in different ones."""
     asked_at: Span | None = None

@@ -7,6 +7,7 @@ keeps to the schema goes straight into columns, and only the others are looked a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,21 +27,39 @@ def suspicious(rows: Items, sheet: Sheet) -> list[int]:
     return [place for place, row in enumerate(rows) if not _plain(row, known, sheet.required)]
 
 
-def to_entries(rows: Items, file: str, sheet: Sheet, workspace: Workspace) -> Entries:
-    """Rows that keep to the schema, as columns."""
+def to_entries(
+    lists: Sequence[tuple[str, Items]], sheet: Sheet, workspace: Workspace
+) -> list[Entries]:
+    """The rows of each list, which keep to the schema, as columns; every list has its file.
+
+    One table holds them all: a table of its own for each of many short lists would take longer
+    than everything else together.
+    """
+    if not lists:
+        return []
+    rows = [row for _, items in lists for row in items]
     kinds = {
         column: "BOOLEAN" if column == "auto_rebalance" else "VARCHAR"
         for column in sheet.columns
         if any(column in row for row in rows)
     }
-    columns = [[source_text(row.get(column)) for row in rows] for column in kinds]
-    columns.append([line for line, _ in rows.places])
-    table = workspace.table("inline", {**kinds, "line": "INTEGER"}, columns)
-    found = Found(file, table.name, kinds, sparse=True)
-    entries, problems = checked(found, sheet, workspace)
-    assert entries is not None, problems  # the schema has the same grammars
+    columns: list[list[Any]] = [[source_text(row.get(column)) for row in rows] for column in kinds]
+    columns.append([line for _, items in lists for line, _ in items.places])
+    columns.append([part for part, (_, items) in enumerate(lists) for _ in items])
+    table = workspace.table("inline", {**kinds, "line": "INTEGER", "part": "INTEGER"}, columns)
+    found = Found("", table.name, kinds, sparse=True, in_parts=True)
+    checked_rows, problems = checked(found, sheet, workspace)
+    assert checked_rows is not None, problems  # the schema has the same grammars
+    return [
+        replace(checked_rows, file=file, part=part, column=_beginning(items))
+        for part, (file, items) in enumerate(lists)
+    ]
+
+
+def _beginning(rows: Items) -> int:
+    """The column in which each row begins; 1 where they begin in different ones."""
     begins = {column for _, column in rows.places}
-    return replace(entries, column=begins.pop()) if len(begins) == 1 else entries
+    return begins.pop() if len(begins) == 1 else 1
 
 
 def _plain(row: Any, known: frozenset[str], required: tuple[str, ...]) -> bool:

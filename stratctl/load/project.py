@@ -80,7 +80,7 @@ def read_project(
     read = [found for name in shared for found in reader.documents(name) if name != policy[0]]
     wanted = None if every_environment else chosen
     shared_files = tuple(sorted(reader.folder.digests))
-    members = tuple(reader.sources.members(cohort, wanted) for cohort in _of(read, Cohort))
+    members = reader.sources.members(_of(read, Cohort), wanted)
     return Documents(
         environment=chosen,
         project=project,
@@ -179,10 +179,10 @@ class _Reader:
 
         Nobody knows then which of the files is the policy, so one may be anywhere.
         """
-        for name in self.folder.documents():
-            read = list(self.documents(name, (*DECLARED, "Policy")))
-            for cohort in _of(read, Cohort):
-                self.sources.members(cohort, None)
+        names = list(self.folder.documents())
+        kinds = (*DECLARED, "Policy")
+        read = [found for name in names for found in self.documents(name, kinds)]
+        self.sources.members(_of(read, Cohort), None)
 
     def only(self, name: str, kind: type[Kind], named_at: Span | None = None) -> Read[Kind] | None:
         """A file that holds one document of one kind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stratctl.core.diagnostic import Diagnostic, Span
@@ -43,18 +43,27 @@ class Sources:
     """Those that the project names; None while that is not known."""
     problems: list[Diagnostic] = field(default_factory=list)
 
-    def members(self, cohort: Read[Cohort], environment: str | None) -> Members:
-        """A cohort with its rows; without them when it is not in the environment."""
+    def members(
+        self, cohorts: Sequence[Read[Cohort]], environment: str | None
+    ) -> tuple[Members, ...]:
+        """Cohorts with their rows; without them where they are not in the environment."""
+        wanted = [each for each in cohorts if _belongs(each.document, environment)]
+        inline = _Inline.of(wanted, self.workspace)
+        return tuple(
+            self._members(cohort, inline)
+            if _belongs(cohort.document, environment)
+            else Members(cohort, (), (), (), (), (), complete=True)
+            for cohort in cohorts
+        )
+
+    def _members(self, cohort: Read[Cohort], inline: _Inline) -> Members:
         document, places = cohort.document, cohort.places
-        wanted = document.environments is None or environment is None
-        if not wanted and environment not in (document.environments or ()):
-            return Members(cohort, (), (), (), (), (), complete=True)
         before = len(self.problems)
         files: list[str] = []
         entries: list[Entries] = []
         answers: list[tuple[str, str]] = []
         if isinstance(rows := places.root.get("participants"), Items):
-            entries.append(to_entries(rows, places.file, MEMBERS, self.workspace))
+            entries.append(inline.entries(places.file, rows))
         source = document.source
         if isinstance(source, TableSource) and source.file is not None:
             span = places.value("source", "file")
@@ -67,8 +76,8 @@ class Sources:
             if answer is not None:
                 entries.append(answer.entries)
                 answers.append((answer.asked, answer.sha256))
-        funding = self._named(cohort, "funding", files)
-        payouts = self._named(cohort, "payouts", files)
+        funding = self._named(cohort, "funding", inline, files)
+        payouts = self._named(cohort, "payouts", inline, files)
         complete = len(self.problems) == before
         return Members(
             cohort, tuple(entries), funding, payouts, tuple(files), tuple(answers), complete
@@ -89,7 +98,7 @@ class Sources:
         return [entries for entries, _ in read if entries is not None], names
 
     def _named(
-        self, cohort: Read[Cohort], label: str, files: list[str]
+        self, cohort: Read[Cohort], label: str, inline: _Inline, files: list[str]
     ) -> tuple[tuple[int, Entries], ...]:
         """The rows of the named entries, with their places in the list."""
         places = cohort.places
@@ -97,7 +106,7 @@ class Sources:
         for index, entry in enumerate(getattr(cohort.document, label)):
             if entry.file is None:
                 rows = places.root[label][index]["participants"]
-                found = [to_entries(rows, places.file, AMOUNTS, self.workspace)]
+                found = [inline.entries(places.file, rows)]
             else:
                 span = places.value(label, index, "file")
                 found, names = self.tables(entry.file, places.file, span, AMOUNTS)
@@ -149,3 +158,42 @@ class Sources:
         )
         self.problems.extend(problems)
         return answer
+
+
+def _belongs(cohort: Cohort, environment: str | None) -> bool:
+    return environment is None or cohort.environments is None or environment in cohort.environments
+
+
+@dataclass(frozen=True)
+class _Inline:
+    """The rows that stand inside documents, by the file and the place of their lists."""
+
+    parts: Mapping[tuple[str, tuple[int, int]], Entries]
+
+    @staticmethod
+    def of(cohorts: Sequence[Read[Cohort]], workspace: Workspace) -> _Inline:
+        members = [
+            (each.places.file, rows)
+            for each in cohorts
+            if isinstance(rows := each.places.root.get("participants"), Items)
+        ]
+        amounts = [(each.places.file, rows) for each in cohorts for rows in _amounts(each)]
+        made = [
+            *to_entries(members, MEMBERS, workspace),
+            *to_entries(amounts, AMOUNTS, workspace),
+        ]
+        lists = (*members, *amounts)
+        return _Inline(
+            {(file, rows.place): entries for (file, rows), entries in zip(lists, made, strict=True)}
+        )
+
+    def entries(self, file: str, rows: Items) -> Entries:
+        return self.parts[file, rows.place]
+
+
+def _amounts(cohort: Read[Cohort]) -> Iterator[Items]:
+    root = cohort.places.root
+    for label in ("funding", "payouts"):
+        for entry in root.get(label, ()):
+            if isinstance(rows := entry.get("participants"), Items):
+                yield rows

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pytest
 
-from stratctl.core.tables import Table, Workspace, literal
+from stratctl.core.tables import Table, Workspace, interruptible, literal
 
 BIG = 10**38 - 1
 
@@ -131,3 +136,44 @@ def test_workspaces_do_not_see_each_other() -> None:
     del one, table
     gc.collect()
     assert (name,) not in other.rows(databases)
+
+
+def test_many_queries_are_gathered_into_one_table(space: Workspace) -> None:
+    """Every row of every one, whatever their number; and the types at the door, as ever."""
+    parts = [f"SELECT {number} AS n, 'x' AS t" for number in range(120)]
+    table = space.gathered("n", {"n": "INTEGER", "t": "VARCHAR"}, parts)
+    assert space.rows(f"SELECT n FROM {table} ORDER BY n") == [(n,) for n in range(120)]
+
+
+LONG = "SELECT sum(a.range * b.range) FROM range(1000000) a, range(1000000) b"
+
+
+@contextmanager
+def interrupted() -> Iterator[None]:
+    """Half a second from now, Ctrl-C; the test's own handler is put back."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_query_is_interrupted_as_anything_else_is() -> None:
+    """A signal ends it with KeyboardInterrupt, and the workspace goes on."""
+    space = Workspace(threads=1)
+    with interrupted(), pytest.raises(KeyboardInterrupt):
+        space.rows(LONG)
+    assert space.one("SELECT 1") == (1,)
+
+
+def test_another_error_is_no_interruption() -> None:
+    """Only what the engine says about signals is turned into one."""
+    with pytest.raises(RuntimeError, match="broken"), interruptible():
+        raise RuntimeError("broken")

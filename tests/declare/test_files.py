@@ -160,6 +160,22 @@ def test_a_pattern_is_read_in_the_order_of_names(tmp_path: Path) -> None:
     assert project.declare().desired.digest != before.digest
 
 
+def test_sixty_files_are_one_cohort(tmp_path: Path) -> None:
+    """More than are read where they stand, each row with its own file and line."""
+    files: dict[str, str | bytes] = {"strategies/founders.yaml": cohort("f-*.csv")}
+    for number in range(60):
+        files[f"strategies/f-{number:02d}.csv"] = CSV.replace("CUST01", f"CUST{number:02d}")
+    project = Project(tmp_path, files)
+    rows = project.declare().desired.rows
+    assert rows.workspace.rows(f"SELECT participant_code, file, line FROM {rows} ORDER BY 1") == [
+        (f"CUST{number:02d}", f"strategies/f-{number:02d}.csv", 2) for number in range(60)
+    ]
+    project.write("strategies/f-59.csv", CSV.replace("CUST01", "CUST00"))
+    (found,) = project.says()
+    assert (found.code, found.span) == ("E_DUP_PARTICIPANT", Span("strategies/f-59.csv", 2, 1))
+    assert "strategies/f-00.csv:2" in found.detail
+
+
 def test_a_pattern_does_not_follow_a_link_out_of_the_project(tmp_path: Path) -> None:
     """A link among the matches is held to the same rules, and so is a linked folder."""
     (tmp_path / "outside").mkdir()

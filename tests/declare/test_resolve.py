@@ -234,6 +234,36 @@ def test_amounts_follow_the_minor_unit_of_the_currency(tmp_path: Path) -> None:
     assert project.codes() == ["E_AMOUNT_SCALE"]
 
 
+def test_lists_inside_documents_keep_to_their_cohort_and_its_currency(tmp_path: Path) -> None:
+    """Whatever stands beside them: another cohort, another currency, another entry."""
+    made = declare(
+        tmp_path,
+        strategy("yen", "allocations: {BTC: 1}").replace("USD", "JPY"),
+        cohort(
+            "savers",
+            "participants: [{participant_code: CUST01, contributed: 5000}]\n"
+            "payouts: [{key: out, participants: [{participant_code: CUST01, amount: 30}]}]",
+            "yen",
+        ),
+        cohort(
+            "more",
+            "participants: [{participant_code: CUST02, contributed: 5000}]\nfunding:\n"
+            "- {key: one, participants: [{participant_code: CUST02, amount: 0.07}]}\n"
+            "- {key: two, participants: [{participant_code: CUST02, amount: 0.10}]}",
+        ),
+    )
+    table = made.desired.rows
+    found = table.workspace.rows(
+        f"SELECT cohort, participant_code, contributed_minor, withdrawn_minor FROM {table} "
+        "ORDER BY ALL"
+    )
+    assert found == [
+        ("founders", "CUST01", 1_500_000, 0),
+        ("more", "CUST02", 500_017, 0),
+        ("savers", "CUST01", 5_000, 30),
+    ]
+
+
 def test_flags_status_and_holds(tmp_path: Path) -> None:
     """A row says it, else its cohort, else true; a hold comes from either side."""
     made = declare(

@@ -9,7 +9,7 @@ from hypothesis.strategies import SearchStrategy
 
 from stratctl.documents import KINDS
 from stratctl.load.tables import AMOUNTS, MEMBERS
-from tests.fuzz.targets import as_input
+from tests.fuzz.targets import ONE_PERSON, ONE_STRATEGY, as_input
 
 # fmt: off
 SCALARS = st.sampled_from(
@@ -196,7 +196,21 @@ PARTS = st.sampled_from(
     ]
 )
 RUNS = st.lists(PARTS, max_size=4).map(b"".join)
-GROWN = st.builds(b"%s\x1e%s\x1e%s".__mod__, st.tuples(RUNS, RUNS, RUNS))
+SOUND = st.lists(
+    st.sampled_from(
+        [
+            b"---\n" + ONE_STRATEGY,
+            b"---\n" + ONE_PERSON.replace(b"NAME", b"blue-chip"),
+            b"---\n" + ONE_PERSON.replace(b"NAME", b"s\x1f"),
+        ]
+    ),
+    min_size=1,
+    max_size=2,
+).map(b"".join)
+GROWN = st.builds(
+    b"%s\x1e%s\x1e%s".__mod__,
+    st.tuples(RUNS, RUNS, RUNS) | st.tuples(st.just(b""), SOUND, st.just(b"")),
+)
 
 GROWN_TABLES = st.builds(
     b"%s\x1e%s\x1e%s".__mod__,

@@ -2,7 +2,7 @@
 
 An input is a file, as bytes. Two kinds are more than that: a *project* is several files, each after
 a line ``### its/name``; a *grown* file is ``head RS unit RS tail`` (RS is the byte 1E, which no
-reader accepts), where the unit is repeated up to a quarter of a mebibyte and each byte 1F in it is
+reader accepts), where the unit is repeated up to an eighth of a mebibyte and each byte 1F in it is
 the number of its turn. Growing finds what is slow or large only in bulk.
 """
 
@@ -32,7 +32,7 @@ from stratctl.core.money import (
     truncate_units,
 )
 from stratctl.core.settings import Configuration
-from stratctl.core.tables import Workspace
+from stratctl.core.tables import Table, Workspace
 from stratctl.documents import KINDS, Documents, Node, Places, problem
 from stratctl.documents.grammar import AMOUNT, RATIO, WEIGHT, source_text
 from stratctl.documents.scalars import plain_scalar
@@ -195,20 +195,36 @@ def _totals_are_exact(documents: Documents, made: Configuration) -> None:
     """What goes in for a currency comes out for it, added up by Python and by the engine."""
     digits = {one.name: minor_digits(one.quoted_currency) for one in made.desired.strategies}
     summed: dict[str, int] = dict.fromkeys(digits, 0)
+    shared: dict[tuple[str, str], dict[int | None, list[str]]] = {}
     for members in documents.cohorts:
         strategy = members.read.document.strategy
-        flows = [(1, "contributed", table) for table in members.entries]
-        flows += [(-1, "withdrawn", table) for table in members.entries]
-        flows += [(1, "amount", table) for _, table in members.funding]
-        flows += [(-1, "amount", table) for _, table in members.payouts]
-        for sign, column, table in flows:
-            sql = f"SELECT CAST({column} AS VARCHAR) FROM {table.rows} WHERE {column} IS NOT NULL"
-            for (text,) in table.rows.workspace.rows(sql):
+        flows = [(1, "contributed", source) for source in members.entries]
+        flows += [(-1, "withdrawn", source) for source in members.entries]
+        flows += [(1, "amount", source) for _, source in members.funding]
+        flows += [(-1, "amount", source) for _, source in members.payouts]
+        for sign, column, source in flows:
+            key = (source.rows.name, column)
+            if key not in shared:
+                shared[key] = _cells(source.rows, column)
+            for text in shared[key].get(source.part, ()):
                 summed[strategy] += sign * parse_units(text, digits[strategy])
-    for strategy, expected in summed.items():
-        sql = f"SELECT sum(contributed_minor - withdrawn_minor) FROM {made.desired.rows} "
-        (total,) = made.desired.rows.workspace.one(f"{sql} WHERE strategy = ?", [strategy])
-        demand(int(total or 0) == expected, "nothing is lost or made", (strategy, total, expected))
+    rows = made.desired.rows
+    totals = rows.workspace.rows(
+        f"SELECT strategy, sum(contributed_minor - withdrawn_minor) FROM {rows} GROUP BY strategy"
+    )
+    found = dict.fromkeys(digits, 0) | {name: int(total or 0) for name, total in totals}
+    demand(found == summed, "nothing is lost or made", (summed, found))
+
+
+def _cells(rows: Table, column: str) -> dict[int | None, list[str]]:
+    """What each part of a table says in a column, as text."""
+    part = "part" if "part" in rows.schema else "NULL"
+    cells: dict[int | None, list[str]] = {}
+    for number, text in rows.workspace.rows(
+        f"SELECT {part}, CAST({column} AS VARCHAR) FROM {rows} WHERE {column} IS NOT NULL"
+    ):
+        cells.setdefault(number, []).append(text)
+    return cells
 
 
 # --- tables ----------------------------------------------------------------------------------
@@ -318,8 +334,8 @@ def _exact(parse: Callable[[], int], text: str) -> int | None:
 
 # --- files that are grown ----------------------------------------------------------------------
 
-GROWN_BYTES = 1 << 18
-"""A quarter of what a YAML file may have: enough for whatever takes the square of its size."""
+GROWN_BYTES = 1 << 17
+"""An eighth of what a YAML file may have: enough for whatever takes the square of its size."""
 
 
 def grown(data: bytes) -> bytes:
@@ -329,9 +345,10 @@ def grown(data: bytes) -> bytes:
     if not unit:
         return head + tail
     room = GROWN_BYTES - len(head) - len(tail)
-    # Seven digits are as many as there are turns, so each turn has the same length.
-    turns = max(0, room // len(unit.replace(b"\x1f", b"0000000")))
-    middle = b"".join(unit.replace(b"\x1f", b"%07d" % turn) for turn in range(turns))
+    # A turn with five digits has five bytes: there are never more turns than five digits count, so
+    # each has the same length. A code is a letter and the number.
+    turns = max(0, room // len(unit.replace(b"\x1f", b"00000")))
+    middle = b"".join(unit.replace(b"\x1f", b"%05d" % turn) for turn in range(turns))
     return head + middle + tail
 
 
@@ -401,12 +418,26 @@ def _seed_amounts() -> Iterator[bytes]:
     yield from (text.encode() for text in texts.split())
 
 
+ONE_MEMBER = b"- {participant_code: CUST02, contributed: 1}\n"
+ONE_ENTRY = b"- {key: k\x1f, participants: [{participant_code: CUST02, amount: 1}]}\n"
+ONE_PERSON = (
+    b"{kind: Cohort, version: 1, name: c\x1f, strategy: NAME, "
+    b"participants: [{participant_code: C\x1f, contributed: 1}]}\n"
+)
+ONE_STRATEGY = (
+    b"{kind: Strategy, version: 1, name: s\x1f, quoted_currency: USD, allocations: {BTC: 1}}\n"
+)
+
+
 def _seed_grown_yaml() -> Iterator[bytes]:
     cohort = b"kind: Cohort\nversion: 1\nname: c\nstrategy: blue-chip\n"
     members = cohort + b"participants:\n"
     strategy = b"kind: Strategy\nversion: 1\nname: s\nquoted_currency: USD\n"
     for head, unit, tail in (
-        (members, b"- {participant_code: '\x1f', contributed: 1}\n", b""),
+        (members, b"- {participant_code: C\x1f, contributed: 1}\n", b""),
+        (b"", b"---\n" + ONE_PERSON.replace(b"NAME", b"blue-chip"), b""),
+        (b"", b"---\n" + ONE_STRATEGY + b"---\n" + ONE_PERSON.replace(b"NAME", b"s\x1f"), b""),
+        (members + ONE_MEMBER + b"funding:\n", ONE_ENTRY, b""),
         (members, b"- {participant_code: CUST01, contributed: x}\n", b""),
         (members, b"- {}\n", b""),
         (cohort, b"key\x1f: 1\n", b""),

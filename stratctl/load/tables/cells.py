@@ -69,8 +69,16 @@ class Found:
     """Line and column -> where that cell begins; the line, or the file alone, where not known."""
     sparse: bool = False
     """A row may leave out what others say: one written by hand, not a column of a table."""
+    in_parts: bool = False
+    """The rows of several sources, told apart by a column ``part`` beside their ``line``."""
     is_csv: bool = False
     """An empty cell says nothing, and a spreadsheet executes one that begins like a formula."""
+
+    @property
+    def carried(self) -> dict[str, str]:
+        """Columns that are taken over as they are."""
+        names = ("line",) if self.first_line is None else ()
+        return dict.fromkeys((*names, "part") if self.in_parts else names, "INTEGER")
 
     def span(self, line: int, column: str) -> Span:
         """The place of a cell, as near as it is known."""
@@ -207,9 +215,8 @@ def _convert(found: Found, sheet: Sheet, workspace: Workspace, amount_type: str)
         else:
             values.append(f"{_meaning(found, written)} AS {column}")
         broken.append(condition)
-    if found.first_line is None:
-        schema["line"] = "INTEGER"
-        values.append("line")
+    schema |= found.carried
+    values += found.carried
     verdict = (
         f"CASE WHEN {' OR '.join(broken)} THEN 1 "
         f"WHEN {' OR '.join(finer) or 'false'} THEN 2 ELSE 0 END"
@@ -225,18 +232,17 @@ def _shown_as(table: Table, found: Found, sheet: Sheet, workspace: Workspace) ->
     """All columns of the sheet: what nobody wrote is NULL, and a row's line follows its place."""
     schema = {
         column: table.schema.get(column, AMOUNT_TYPES[0] if kind == "AMOUNT" else kind)
-        for column, kind in sheet.schema.items()
+        for column, kind in {**sheet.schema, **found.carried}.items()
     }
-    columns = [
-        column if column in table.schema else f"CAST(NULL AS {kind}) AS {column}"
-        for column, kind in schema.items()
-        if column != "line"
-    ]
     # The engine numbers the rows of a committed table in the order in which they were put into it.
-    line = "line" if found.first_line is None else f"CAST(rowid + {found.first_line} AS INTEGER)"
-    return workspace.view(
-        "entries", schema, f"SELECT {', '.join(columns)}, {line} AS line FROM {table}"
-    )
+    place = f"CAST(rowid + {found.first_line} AS INTEGER)"
+    columns = [
+        column
+        if column in table.schema
+        else f"{place if column == 'line' else f'CAST(NULL AS {kind})'} AS {column}"
+        for column, kind in schema.items()
+    ]
+    return workspace.view("entries", schema, f"SELECT {', '.join(columns)} FROM {table}")
 
 
 def _value(found: Found, column: str) -> str:

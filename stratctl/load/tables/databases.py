@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 import duckdb
 
+from stratctl.core.tables import interruptible
 from stratctl.load.files import Refused
 
 QUERY_SECONDS_MAX = 300
@@ -55,7 +56,7 @@ def answered(address: str, sql: str, root: Path) -> Iterator[Result]:
     else:
         hint = "write postgresql://…, sqlite:PATH or duckdb:PATH into the variable"
         raise Refused("E_CONNECTION", "its address is of no known kind", hint)
-    with asked as result:
+    with interruptible(), asked as result:
         yield result
 
 
