@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-RUNS = 7
+RUNS = 15
 MEMBERS = 1_000_000
 MANY = 10_000_000
 INLINE = 10_000

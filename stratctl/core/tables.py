@@ -52,30 +52,20 @@ class Workspace:
         for column in columns:
             # The engine would round these into an integer column without a word.
             assert not {float, Decimal} & set(map(type, column)), f"{name}: not an exact integer"
+        if not columns or not columns[0]:
+            declared = ", ".join(f"{column} {kind}" for column, kind in schema.items())
+            return self._create(name, schema, f"CREATE TABLE {{}} ({declared})")
         unnested = ", ".join(
             f"unnest(CAST(${place} AS {_carrier(kind)}[]))::{kind} AS {column}"
             for place, (column, kind) in enumerate(schema.items(), start=1)
         )
-        if not columns or not columns[0]:
-            nothing = ", ".join(f"NULL::{kind} AS {column}" for column, kind in schema.items())
-            return self.select(name, schema, f"SELECT {nothing} WHERE false")
-        return self.select(name, schema, f"SELECT {unnested}", [list(c) for c in columns])
+        values = [list(column) for column in columns]
+        return self._create(name, schema, f"CREATE TABLE {{}} AS SELECT {unnested}", values)
 
     def select(self, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()) -> Table:
         """Materialise a query as a Table whose columns must come out as ``schema`` says."""
-        return self._create("TABLE", name, schema, sql, parameters)
-
-    def _create(
-        self, what: str, name: str, schema: Schema, sql: str, parameters: Sequence[Any]
-    ) -> Table:
-        with self._lock, interruptible():
-            self._made += 1
-            table = Table(self, f"{name}_{self._made}", dict(schema))
-            self._connection.execute(f"CREATE {what} {table.name} AS {sql}", list(parameters))
-            stored = self._connection.table(table.name)
-            made = dict(zip(stored.columns, map(str, stored.types), strict=True))
-        assert made == table.schema, f"{name}: {made} is not {table.schema}"
-        return table
+        table = self._create(name, schema, f"CREATE TABLE {{}} AS {sql}", parameters)
+        return self._at_the_door(table)
 
     def view(self, name: str, schema: Schema, sql: str) -> Table:
         """A Table that is read where it stands: columns of others, and constants beside them.
@@ -83,7 +73,25 @@ class Workspace:
         For what copying would only make larger. The query must be cheap, and say the same whenever
         it is run: its tables never change and are not dropped while the view is in use.
         """
-        return self._create("VIEW", name, schema, sql, ())
+        return self._at_the_door(self._create(name, schema, f"CREATE VIEW {{}} AS {sql}"))
+
+    def _create(
+        self, name: str, schema: Schema, statement: str, parameters: Sequence[Any] = ()
+    ) -> Table:
+        """Run a statement that makes a table of the name that stands in it for ``{}``."""
+        with self._lock, interruptible():
+            self._made += 1
+            table = Table(self, f"{name}_{self._made}", dict(schema))
+            self._connection.execute(statement.replace("{}", table.name, 1), list(parameters))
+        return table
+
+    def _at_the_door(self, table: Table) -> Table:
+        """The Table, whose columns came out of a query, if they are of the types that it says."""
+        with self._lock:
+            stored = self._connection.table(table.name)
+            made = dict(zip(stored.columns, map(str, stored.types), strict=True))
+        assert made == table.schema, f"{table.name}: {made} is not {table.schema}"
+        return table
 
     def gathered(self, name: str, schema: Schema, parts: Sequence[str]) -> Table:
         """Materialise the rows of many queries, some at a time: one query of them all would take
