@@ -42,6 +42,44 @@ more was asked for), ``unknown`` (nothing says what the last target was), ``watc
 watched), or NULL. ``manages_membership``: whether the cohort may enroll and liquidate. ``stopped``
 says why nothing may be done for the row now, or NULL."""
 
+FACT_ROWS = {
+    "strategy": "VARCHAR",
+    "strategy_id": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "cohort": "VARCHAR",
+    "target": "INTEGER",
+    "file": "VARCHAR",
+    "line": "INTEGER",
+    "contributed_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "counted_in_minor": "BIGINT",
+    "counted_out_minor": "BIGINT",
+    "tolerance_minor": "BIGINT",
+    "more_in_minor": "BIGINT",
+    "more_out_minor": "BIGINT",
+    "exited": "BOOLEAN",
+    "leaving": "BOOLEAN",
+    "has_left": "BOOLEAN",
+    "trader_id": "VARCHAR",
+    "auto_rebalance": "BOOLEAN",
+    "overrides_flag": "BOOLEAN",
+    "live_flag": "BOOLEAN",
+    "flag_differs": "BOOLEAN",
+    "manages_membership": "BOOLEAN",
+    "manages_funding": "BOOLEAN",
+    "manages_allocations": "BOOLEAN",
+    "manages_flags": "BOOLEAN",
+    "standing": "VARCHAR",
+    "live_target_text": "VARCHAR",
+    "live_epoch": "INTEGER",
+    "not_rebalanced": "VARCHAR",
+    "retarget": "VARCHAR",
+    "stopped": "VARCHAR",
+}
+"""What is known of one managed participant, and what follows from it. ``counted``: what has moved
+or is moving; ``more``: declared beyond that. ``not_rebalanced`` says why nothing about it may ask
+for a rebalance, or NULL; the rest is as in CHANGE_ROWS."""
+
 REMOVED_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR"}
 """Participants that we managed and that nothing declares any more: reported, never sold."""
 
@@ -63,6 +101,9 @@ class Changes:
     strategies: tuple[StrategyChange, ...]
     rows: Table
     """CHANGE_ROWS"""
+    everybody: str
+    """The query behind ``rows``, for explanations: FACT_ROWS and more of every managed participant,
+    whether it differs or not. Nobody runs it for a plan."""
     managed: Table
     """DESIRED_ROWS: everything that is managed, ``source: live`` Traders included."""
     removed: Table

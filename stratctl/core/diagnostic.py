@@ -31,6 +31,10 @@ class Span:
         return f"{self.file}:{self.line}:{self.column or 1}"
 
 
+Settings = tuple[tuple[str, Span], ...]
+"""What somebody wrote, by its keys joined with dots, and where. Defaults are not in it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
     """One finding.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 
-from stratctl.core.diagnostic import Span
+from stratctl.core.diagnostic import Settings, Span
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_ONE_E18, minor_digits
 from stratctl.core.plan import Acknowledgement
 from stratctl.core.state import Desired, Drift, Vector
@@ -82,6 +82,8 @@ class Policy:
     """off: flows at declared weights | shared: at vectors that also repair drift."""
     destination: str = "target"
     """Where a breached band is rebalanced to: target | edge."""
+    settings: Settings = ()
+    """Where each setting stands that is not a default."""
 
     def guard(self, rule: str) -> Guard:
         (found,) = (guard for guard in self.guards if guard.rule == rule)

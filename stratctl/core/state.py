@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 
-from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.diagnostic import Diagnostic, Settings, Span
 from stratctl.core.money import WEIGHT_ONE_E18, format_weight, parse_weight
 from stratctl.core.tables import Table
 
@@ -134,6 +134,8 @@ class Target:
     exits: tuple[str, ...]
     provenance: WeightProvenance | None = field(default=None, compare=False)
     """How a computed vector came about; None for a declared one."""
+    span: Span | None = field(default=None, compare=False)
+    """Where the weights, or the rule that computes them, stand."""
 
     @property
     def rebalance_vector(self) -> Vector:
@@ -184,6 +186,8 @@ class DesiredStrategy:
     previously: tuple[str, ...]
     live_cohort: LiveCohort | None
     span: Span
+    settings: Settings = ()
+    """Where each setting of its document stands that is not a default."""
 
 
 DESIRED_ROWS = {

@@ -26,11 +26,12 @@ def diff(desired: Desired, live: Live) -> Changes:
     _expect_unique(live)
     strategies = strategy_changes(desired, live)
     managed = managed_rows(desired, live, strategies)
-    rows = participant_changes(managed, live, strategies)
+    rows, everybody = participant_changes(managed, live, strategies)
     removed, managed_before = removed_participants(managed, live, rows)
     return Changes(
         strategies=strategies,
         rows=rows,
+        everybody=everybody,
         managed=managed,
         removed=removed,
         managed_before=managed_before,

@@ -53,6 +53,60 @@ LEFT JOIN {live} AS live
 {platform}
 """
 
+_JUDGED = """
+WITH paired AS ({paired}),
+measured AS (
+    SELECT *,
+        CASE WHEN manages_funding AND contributed_minor - counted_in_minor > tolerance_minor
+             THEN contributed_minor - counted_in_minor ELSE 0 END AS more_in_minor,
+        CASE WHEN manages_funding AND withdrawn_minor - counted_out_minor > tolerance_minor
+             THEN withdrawn_minor - counted_out_minor ELSE 0 END AS more_out_minor,
+        -- A flag that nothing shows counts as false: nobody is rebalanced by a doubt.
+        coalesce(CASE WHEN manages_flags THEN auto_rebalance ELSE live_flag END, false)
+            OR overrides_flag AS rebalances,
+        exited AND trader_id IS NOT NULL AND NOT has_left AS leaving,
+        CASE WHEN exited THEN false ELSE auto_rebalance END AS flag
+    FROM paired
+),
+eligible AS (
+    SELECT *,
+        CASE
+            WHEN exited THEN 'exited'
+            WHEN has_left THEN 'has_left'
+            WHEN trader_id IS NULL THEN 'not_enrolled'
+            WHEN NOT manages_allocations THEN 'allocations_not_managed'
+            WHEN rebalance_on = 'never' THEN 'never'
+            WHEN NOT rebalances THEN 'auto_rebalance_false'
+            -- Who is not approved may be paid out, and a rebalance would buy as well.
+            WHEN standing IS NOT NULL AND more_out_minor > 0 THEN 'standing'
+        END AS not_rebalanced
+    FROM measured
+)
+SELECT *,
+    manages_flags AND trader_id IS NOT NULL
+        AND live_flag IS DISTINCT FROM flag AS flag_differs,
+    CASE
+        WHEN not_rebalanced IS NOT NULL THEN NULL
+        -- Without a journal every epoch looks raised.
+        WHEN live_target_text IS NULL THEN 'unknown'
+        WHEN epoch > live_epoch THEN 'epoch'
+        WHEN live_target_text IS DISTINCT FROM target_text THEN 'changed'
+        WHEN rebalance_on = 'drift' THEN 'watch'
+    END AS retarget,
+    CASE
+        WHEN problem <> '' THEN 'strategy_stopped'
+        WHEN on_hold THEN 'hold'
+        WHEN busy IS NOT NULL THEN busy
+        WHEN touched_by_others THEN 'foreign_operation'
+        WHEN parked IS NOT NULL
+             AND parked NOT IN ('trader_not_enrolled', 'trader_already_enrolled')
+        THEN 'parked'
+        WHEN standing IS NOT NULL AND NOT leaving AND more_out_minor = 0
+        THEN 'standing'
+    END AS stopped
+FROM eligible
+"""
+
 _PLATFORM = "LEFT JOIN {known} AS known ON known.participant_code = named.participant_code"
 _STANDING = "nullif(coalesce(known.standing, 'not_on_platform'), 'approved')"
 """A code that the platform does not list does not exist there, whatever the files say."""
@@ -60,9 +114,10 @@ _STANDING = "nullif(coalesce(known.standing, 'not_on_platform'), 'approved')"
 
 def participant_changes(
     managed: Table, live: Live, strategies: tuple[StrategyChange, ...]
-) -> Table:
-    """CHANGE_ROWS. Raises InputError when a declared total is lower than what has moved.
+) -> tuple[Table, str]:
+    """CHANGE_ROWS, and the query behind them, which judges everybody.
 
+    Raises InputError when a declared total is lower than what has moved.
     A difference within the tolerance of rebuilt figures is none: a cent that a split rounded away
     must not be sent again on every run.
     """
@@ -80,52 +135,12 @@ def participant_changes(
         platform="" if live.participants is None else _PLATFORM.format(known=live.participants),
     )
     _refuse_backwards(space, paired, strategies)
-    return space.select(
+    judged = _JUDGED.format(paired=paired)
+    rows = space.select(
         "changes",
         CHANGE_ROWS,
         f"""
-        WITH paired AS ({paired}),
-        measured AS (
-            SELECT *,
-                CASE WHEN manages_funding AND contributed_minor - counted_in_minor > tolerance_minor
-                     THEN contributed_minor - counted_in_minor ELSE 0 END AS more_in_minor,
-                CASE WHEN manages_funding AND withdrawn_minor - counted_out_minor > tolerance_minor
-                     THEN withdrawn_minor - counted_out_minor ELSE 0 END AS more_out_minor,
-                -- A flag that nothing shows counts as false: nobody is rebalanced by a doubt.
-                coalesce(CASE WHEN manages_flags THEN auto_rebalance ELSE live_flag END, false)
-                    OR overrides_flag AS rebalances,
-                exited AND trader_id IS NOT NULL AND NOT has_left AS leaving,
-                CASE WHEN exited THEN false ELSE auto_rebalance END AS flag
-            FROM paired
-        ),
-        judged AS (
-            SELECT *,
-                manages_flags AND trader_id IS NOT NULL
-                    AND live_flag IS DISTINCT FROM flag AS flag_differs,
-                CASE
-                    WHEN exited OR has_left OR trader_id IS NULL OR NOT manages_allocations
-                         OR rebalance_on = 'never' OR NOT rebalances THEN NULL
-                    -- Who is not approved may be paid out, and a rebalance would buy as well.
-                    WHEN standing IS NOT NULL AND more_out_minor > 0 THEN NULL
-                    -- Without a journal every epoch looks raised.
-                    WHEN live_target_text IS NULL THEN 'unknown'
-                    WHEN epoch > live_epoch THEN 'epoch'
-                    WHEN live_target_text IS DISTINCT FROM target_text THEN 'changed'
-                    WHEN rebalance_on = 'drift' THEN 'watch'
-                END AS retarget,
-                CASE
-                    WHEN problem <> '' THEN 'strategy_stopped'
-                    WHEN on_hold THEN 'hold'
-                    WHEN busy IS NOT NULL THEN busy
-                    WHEN touched_by_others THEN 'foreign_operation'
-                    WHEN parked IS NOT NULL
-                         AND parked NOT IN ('trader_not_enrolled', 'trader_already_enrolled')
-                    THEN 'parked'
-                    WHEN standing IS NOT NULL AND NOT leaving AND more_out_minor = 0
-                    THEN 'standing'
-                END AS stopped
-            FROM measured
-        )
+        WITH judged AS ({judged})
         SELECT
             strategy, strategy_id, participant_code, cohort, target, file, line,
             trader_id, trader_updated_at,
@@ -152,6 +167,7 @@ def participant_changes(
            OR retarget IS NOT NULL
         """,
     )
+    return rows, judged
 
 
 def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Table, int]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from stratctl.core.diagnostic import Diagnostic, Span
+from stratctl.core.diagnostic import Diagnostic, Settings, Span
 from stratctl.core.tables import Table
 from stratctl.documents.kinds import (
     Acknowledgement,
@@ -88,6 +88,10 @@ class Places:
                 return False
         return True
 
+    def settings(self) -> Settings:
+        """Every value that the document says, with its place."""
+        return tuple(_settings(self.file, self.root, ""))
+
     def _find(self, path: Sequence[str | int], *, of_key: bool) -> Span:
         found: Any = self.root
         line, column = self.root.place
@@ -103,6 +107,14 @@ class Places:
             else:
                 break
         return Span(self.file, line, column)
+
+
+def _settings(file: str, node: Node, above: str) -> Iterator[tuple[str, Span]]:
+    for key, value in node.items():
+        path = f"{above}{key}"
+        yield path, Span(file, *node.value_places[key])
+        if isinstance(value, Node):
+            yield from _settings(file, value, f"{path}.")
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from stratctl.plan.sharing import shared_flows
 from stratctl.plan.terms import Terms
 from stratctl.plan.waiting import Waits, exits_kept
 from stratctl.plan.weights import provenances
+from stratctl.plan.workings import Workings
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
@@ -55,6 +56,13 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
 
     A plan that a guard stops is still a whole plan: it says what it would do and what stops it.
     """
+    return worked_out(changes, live, configuration, origin).plan
+
+
+def worked_out(
+    changes: Changes, live: Live, configuration: Configuration, origin: Origin
+) -> Workings:
+    """The plan with everything that it was made from, so that it can be explained."""
     policy = configuration.policy
     valid = valid_acknowledgements(
         configuration, today=origin.as_of[:10], used=origin.used_acknowledgements
@@ -88,22 +96,19 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
     )
     impact = impacts(changes, live, terms, calls, rows, rebalances.legs)
     floats = float_needs(calls, live)
-    findings, relied_on = guard_findings(
-        measures(
-            changes=changes,
-            calls=calls,
-            flows=flows.sent,
-            legs=rebalances.legs,
-            impacts=impact,
-            floats=floats,
-            funding_model=configuration.environment.funding_model,
-            aims=aims,
-            spared_e8=sharing.avoidable_e8 if sharing else None,
-        ),
-        configuration,
-        valid,
+    measured = measures(
+        changes=changes,
+        calls=calls,
+        flows=flows.sent,
+        legs=rebalances.legs,
+        impacts=impact,
+        floats=floats,
+        funding_model=configuration.environment.funding_model,
+        aims=aims,
+        spared_e8=sharing.avoidable_e8 if sharing else None,
     )
-    return Plan(
+    findings, relied_on = guard_findings(measured, configuration, valid)
+    plan = Plan(
         realm=configuration.environment.realm,
         environment=configuration.environment.name,
         configuration=configuration.desired.digest,
@@ -135,4 +140,15 @@ def make_plan(changes: Changes, live: Live, configuration: Configuration, origin
         complete=origin.complete,
         warnings=configuration.desired.warnings + live.warnings + terms.warnings,
         totals=call_totals(calls, sharing.totals) if sharing else (),
+    )
+    return Workings(
+        plan=plan,
+        changes=changes,
+        live=live,
+        configuration=configuration,
+        terms=terms,
+        flows=flows,
+        rebalances=rebalances,
+        aims=aims,
+        measured=measured,
     )

@@ -48,6 +48,8 @@ class Rebalances:
     """SATISFIED_ROWS"""
     legs: Table
     """LEG_ROWS"""
+    judged: Table
+    """Every candidate with its verdict."""
 
 
 CANDIDATE_ROWS = {
@@ -240,6 +242,7 @@ def rebalance_rows(
             FROM {parts} AS parts JOIN {sent} AS sent USING (strategy, participant_code)
             """,
         ),
+        judged=judged,
     )
 
 

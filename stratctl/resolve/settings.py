@@ -105,6 +105,7 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
         participants_per_call=written.calls.participants,
         cash_flow=written.cash_flow,
         destination=written.destination,
+        settings=read.places.settings() if read else (),
     )
 
 

@@ -127,6 +127,7 @@ def _strategy(
         previously=written.previously,
         live_cohort=live,
         span=read.span,
+        settings=read.places.settings(),
     )
 
 

@@ -245,4 +245,5 @@ def _target(
         problems.append(problem("E_EXIT_ALLOCATED", detail, span, "keep one of them"))
     if vector is None or both:
         return None
-    return Target(vector, tuple(sorted(exits)), provenance)
+    span = provenance.span if provenance else places.key("allocations")
+    return Target(vector, tuple(sorted(exits)), provenance, span)
