@@ -174,6 +174,8 @@ class World:
     """Entries that the journal has bound."""
     waiting: dict[str, str] = field(default_factory=dict)
     """Participant of blue -> since when the journal knows its flow to wait."""
+    sent_lately: tuple[tuple[str, int, int], ...] = ()
+    """(currency, money in, money out) of the day before, in minor units."""
     waiting_unknown: dict[str, str] = field(default_factory=dict)
     """Strategy -> since when its flows may have waited."""
     cash_flow: str = "off"
@@ -350,6 +352,7 @@ class World:
                 if self.waiting
                 else None,
                 waiting_unknown=tuple(self.waiting_unknown.items()),
+                sent_lately=self.sent_lately,
                 agreed=self.agreed,
             ),
         )

@@ -11,12 +11,16 @@ from stratctl.core.money import PRICE_DIGITS, WEIGHT_ONE_E18, minor_digits
 from stratctl.core.plan import Acknowledgement
 from stratctl.core.state import Desired, Drift, Vector
 
+CAP_RULES = ("cap_participant", "cap_call", "cap_run", "cap_day")
+"""Limits of money that nobody has who does not ask for them; in the policy under ``caps``."""
+
 GUARD_RULES = (
     "liquidations",
     "asset_exits",
     "removals",
     "removals_share",
     "cash_in",
+    *CAP_RULES,
     "turnover",
     "avoidable_sells",
     "partial_sell_share",
@@ -77,6 +81,7 @@ class Policy:
     price_max_move: Fraction
     price_max_deviation: Fraction
     guards: tuple[Guard, ...]
+    """Of CAP_RULES, only those that are set."""
     participants_per_call: int
     cash_flow: str = "off"
     """off: flows at declared weights | shared: at vectors that also repair drift."""
@@ -84,6 +89,11 @@ class Policy:
     """Where a breached band is rebalanced to: target | edge."""
     settings: Settings = ()
     """Where each setting stands that is not a default."""
+
+    @property
+    def caps(self) -> dict[str, Fraction]:
+        """The caps that are set, by rule, in whole currency units."""
+        return {guard.rule: guard.limit for guard in self.guards if guard.rule in CAP_RULES}
 
     def guard(self, rule: str) -> Guard:
         (found,) = (guard for guard in self.guards if guard.rule == rule)

@@ -312,6 +312,19 @@ class BoundEntry:
     """Some intent that carried it is known to be committed; the others may yet be abandoned."""
 
 
+@dataclass(frozen=True, slots=True)
+class MoneySent:
+    """The declared money of one call of ours: what it moved, or while nobody knows, may move."""
+
+    currency: str
+    in_minor: int
+    """Enrolments and top-ups."""
+    out_minor: int
+    """Partial sells."""
+    signed_last: int | None
+    """Unix seconds of its newest signature; None: it may be carried out at any time yet."""
+
+
 WAITING_ROWS = {"place": "VARCHAR", "participant_code": "VARCHAR", "since": "VARCHAR"}
 """Flows that applies found wanted and left unsent, and since when. ``place``: see waiting_place."""
 
@@ -346,6 +359,8 @@ class Booked:
     """WAITING_ROWS; None is none."""
     strategies_seen: frozenset[str] = frozenset()
     """Ids of Strategies whose flows this journal has followed from some time on."""
+    sent: tuple[MoneySent, ...] = ()
+    """In the order of the intents."""
 
 
 # --- live ----------------------------------------------------------------------------------

@@ -515,6 +515,31 @@ class Guards(Part):
     )
 
 
+class Caps(Part):
+    """The most money that may move, in the Strategy's currency, each currency by itself.
+
+    Enrolments and top-ups are money in, partial sells are money out. Both are held to the cap,
+    one beside the other and never netted. What a liquidation sells is no declared amount; the
+    guard liquidations counts those.
+    """
+
+    participant: Amount | None = Field(
+        default=None,
+        description="Of one participant in one plan, over all Strategies.",
+        examples=["5000.00"],
+    )
+    call: Amount | None = Field(
+        default=None, description="Of all participants of one call.", examples=["100000.00"]
+    )
+    run: Amount | None = Field(default=None, description="Of one plan.", examples=["250000.00"])
+    day: Amount | None = Field(
+        default=None,
+        description="Of a plan and everything that the journal says was sent in the 24 hours"
+        " before it.",
+        examples=["500000.00"],
+    )
+
+
 class Calls(Part):
     """The size of one request."""
 
@@ -568,6 +593,7 @@ class Policy(Document):
     minimums: Minimums = Field(default=Minimums(), description="Amounts too small to trade.")
     prices: Prices = Field(default=Prices(), description="Trust in prices.")
     guards: Guards = Field(default=Guards(), description="Limits that stop a plan.")
+    caps: Caps = Field(default=Caps(), description="The most money that may move. None by default.")
     calls: Calls = Field(default=Calls(), description="Size of requests.")
     assets: dict[SettingKey, AssetRule] = Field(
         default={}, description="Limits per asset. Not supported yet."
@@ -596,6 +622,12 @@ class WidenedRules(Part):
     cash_in: Amount | None = Field(
         default=None, description="Enrolments and top-ups, per currency."
     )
+    cap_participant: Amount | None = Field(
+        default=None, description="Money of one participant, in or out."
+    )
+    cap_call: Amount | None = Field(default=None, description="Money of one call, in or out.")
+    cap_run: Amount | None = Field(default=None, description="Money of this plan, in or out.")
+    cap_day: Amount | None = Field(default=None, description="Money of 24 hours, in or out.")
     turnover: Ratio | None = Field(default=None, description="One-way sells as a share of value.")
     avoidable_sells: Ratio | None = Field(
         default=None, description="Sells a better plan would avoid."

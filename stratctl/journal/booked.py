@@ -14,6 +14,7 @@ from stratctl.core.event import (
     Abandoned,
     Forfeited,
     Intent,
+    IntentRow,
     Outcome,
     RowOutcome,
     RowResult,
@@ -26,12 +27,13 @@ from stratctl.core.state import (
     Booked,
     BookedOperation,
     BoundEntry,
+    MoneySent,
     OpenIntent,
     Verb,
     waiting_place,
 )
 from stratctl.core.tables import Table, Workspace
-from stratctl.journal.bindings import Bindings
+from stratctl.journal.bindings import Bindings, Bound
 from stratctl.journal.record import Applied, Entry, Halt, Resume, Run, Unparked, Waiting, WaitOver
 
 MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
@@ -50,6 +52,8 @@ MIXED = "mixed_outcome"
 _MOVED = (RowResult.SETTLED, RowResult.SKIPPED)
 """Results after which a flow waits no more; what is left of it is a new one. A flow that was
 refused waits on."""
+
+_MAY_HAVE_MOVED = (RowResult.SETTLED, RowResult.MIXED)
 
 
 def book(entries: Iterable[Entry], workspace: Workspace) -> Booked:
@@ -263,6 +267,7 @@ class _Fold:
                 ],
             ),
             strategies_seen=frozenset(self.seen - {""}),
+            sent=tuple(_sent(bound) for bound in self.bindings if _moves_money(bound)),
         )
 
     def _count_in_full(self, intent: Intent) -> None:
@@ -277,6 +282,25 @@ class _Fold:
         columns = [[key[0] for key in keys], [key[1] for key in keys]]
         columns += [[getattr(row, name) for row in rows] for name in list(BOOKED_ROWS)[2:]]
         return workspace.table("booked", BOOKED_ROWS, columns)
+
+
+def _moves_money(bound: Bound) -> bool:
+    return bound.possible and bound.intent.verb in (*MONEY_IN, *MONEY_OUT)
+
+
+def _sent(bound: Bound) -> MoneySent:
+    """Rows that were refused or skipped moved nothing; without an outcome every row counts."""
+    rows: Iterable[IntentRow | RowOutcome] = bound.intent.rows
+    if bound.outcome is not None:
+        rows = [row for row in bound.outcome.rows if row.result in _MAY_HAVE_MOVED]
+    amount_minor = sum(row.amount_minor or 0 for row in rows)
+    incoming = bound.intent.verb in MONEY_IN
+    return MoneySent(
+        currency=bound.intent.currency,
+        in_minor=amount_minor if incoming else 0,
+        out_minor=0 if incoming else amount_minor,
+        signed_last=bound.signed_last if bound.committed else None,
+    )
 
 
 def _settle(row: _Row, outcome: RowOutcome, verb: Verb, asked_minor: int) -> None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PLAN_LIFE = timedelta(hours=4)
 """A plan older than this is stale: prices, people and books move."""
 
+DAY = timedelta(hours=24)
+"""What the cap of a day looks back on."""
+
 
 @dataclass(frozen=True)
 class PlanInput:
@@ -39,6 +42,18 @@ def vectors_of(plan: Plan | None) -> tuple[tuple[str, Verb, Vector], ...]:
     """What a plan sends, as (Strategy, verb, vector)."""
     calls = plan.calls if plan else ()
     return tuple((call.strategy, call.verb, call.vector) for call in calls if call.vector)
+
+
+def sent_lately(booked: Booked, as_of: datetime) -> tuple[tuple[str, int, int], ...]:
+    """(currency, money in, money out) in minor units that our calls moved, or may have, in the 24
+    hours before ``as_of``. A sliding day has no midnight at which all of it may move twice."""
+    since = (as_of - DAY).timestamp()
+    sums: dict[str, tuple[int, int]] = {}
+    for sent in booked.sent:
+        if sent.signed_last is None or sent.signed_last >= since:
+            came, went = sums.get(sent.currency, (0, 0))
+            sums[sent.currency] = (came + sent.in_minor, went + sent.out_minor)
+    return tuple((currency, *sums[currency]) for currency in sorted(sums))
 
 
 def make(given: PlanInput) -> Plan:
@@ -62,6 +77,7 @@ def make(given: PlanInput) -> Plan:
             - given.reusable_acknowledgements,
             waiting=given.booked.waiting,
             waiting_unknown=unknown_waits(live, given.booked),
+            sent_lately=sent_lately(given.booked, made),
             complete=given.complete,
             agreed=given.agreed,
         ),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stratctl.core.plan import Plan
 from stratctl.plan.aims import both
+from stratctl.plan.caps import cap_measures
 from stratctl.plan.certificate import call_totals, certificates
 from stratctl.plan.edge import at_the_edge
 from stratctl.plan.flows import flow_rows, forfeited_rows
@@ -45,6 +46,9 @@ class Origin:
     """WAITING_ROWS of the journal."""
     waiting_unknown: tuple[tuple[str, str], ...] = ()
     """(Strategy, since when its flows may have waited) where the journal does not reach back."""
+    sent_lately: tuple[tuple[str, int, int], ...] = ()
+    """(currency, money in, money out) in minor units that our calls moved in the 24 hours before
+    ``as_of``, or may have moved."""
     complete: bool = True
     agreed: tuple[tuple[str, Verb, Vector], ...] = ()
     """(Strategy, verb, vector) that were approved: chosen again while they still serve everybody,
@@ -96,16 +100,19 @@ def worked_out(
     )
     impact = impacts(changes, live, terms, calls, rows, rebalances.legs)
     floats = float_needs(calls, live)
-    measured = measures(
-        changes=changes,
-        calls=calls,
-        flows=flows.sent,
-        legs=rebalances.legs,
-        impacts=impact,
-        floats=floats,
-        funding_model=configuration.environment.funding_model,
-        aims=aims,
-        spared_e8=sharing.avoidable_e8 if sharing else None,
+    measured = (
+        *measures(
+            changes=changes,
+            calls=calls,
+            flows=flows.sent,
+            legs=rebalances.legs,
+            impacts=impact,
+            floats=floats,
+            funding_model=configuration.environment.funding_model,
+            aims=aims,
+            spared_e8=sharing.avoidable_e8 if sharing else None,
+        ),
+        *cap_measures(policy.caps, calls, rows, origin.sent_lately),
     )
     findings, relied_on = guard_findings(measured, configuration, valid)
     plan = Plan(

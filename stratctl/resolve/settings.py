@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import PRICE_DIGITS, parse_units
 from stratctl.core.plan import Acknowledgement as Widening
-from stratctl.core.settings import GUARD_RULES, Environment, Guard, Policy
+from stratctl.core.settings import CAP_RULES, GUARD_RULES, Environment, Guard, Policy
 from stratctl.core.state import Drift
 from stratctl.documents import Acknowledgement, Project, ProjectEnvironment, Read, problem
 from stratctl.documents import Policy as WrittenPolicy
@@ -101,7 +101,8 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
             Guard(rule, Fraction(str(getattr(written.guards, rule))), _setting(read, rule))
             for rule in GUARD_RULES
             if hasattr(written.guards, rule)
-        ),
+        )
+        + tuple(_caps(read)),
         participants_per_call=written.calls.participants,
         cash_flow=written.cash_flow,
         destination=written.destination,
@@ -113,6 +114,17 @@ def _setting(read: Read[WrittenPolicy] | None, rule: str) -> Span | None:
     if read is None or not read.places.written("guards", rule):
         return None
     return read.places.value("guards", rule)
+
+
+def _caps(read: Read[WrittenPolicy] | None) -> Iterator[Guard]:
+    """The caps that are set; without one there is no limit."""
+    if read is None:
+        return
+    for rule in CAP_RULES:
+        what = rule.removeprefix("cap_")
+        amount = getattr(read.document.caps, what)
+        if amount is not None:
+            yield Guard(rule, Fraction(amount), read.places.value("caps", what))
 
 
 def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnostic]) -> None:

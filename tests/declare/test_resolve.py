@@ -379,6 +379,15 @@ def test_the_policy_is_exact_and_knows_where_it_was_set(tmp_path: Path) -> None:
     assert policy.price_max_move == Fraction(1, 100)
 
 
+def test_caps_are_limits_of_who_asks_for_them(tmp_path: Path) -> None:
+    """Without a word there is none; one that is written is exact and points at its line."""
+    assert Project(tmp_path / "none").declare().policy.caps == {}
+    text = "kind: Policy\nversion: 1\ncaps: {day: 500000.00, participant: 0}\n"
+    policy = Project(tmp_path, {"policy.yaml": text}).declare().policy
+    assert policy.caps == {"cap_participant": 0, "cap_day": 500_000}
+    assert policy.guard("cap_day").setting == Span("policy.yaml", 3, 13)
+
+
 def test_acknowledgements_keep_their_numbers_as_written(tmp_path: Path) -> None:
     """What was reviewed is what is bound into the plan."""
     text = (

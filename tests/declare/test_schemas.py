@@ -13,9 +13,9 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import BaseModel, ValidationError
 
 from stratctl.cli.schema import all_schemas
-from stratctl.core.settings import GUARD_RULES
+from stratctl.core.settings import CAP_RULES, GUARD_RULES
 from stratctl.documents import KINDS
-from stratctl.documents.kinds import Guards, WidenedRules
+from stratctl.documents.kinds import Caps, Guards, WidenedRules
 from tests.declare.world import ROOT
 
 Json = dict[str, Any]
@@ -129,7 +129,9 @@ def is_part(value: object) -> TypeGuard[BaseModel]:
 def test_every_guard_can_be_set_and_widened() -> None:
     """The rules of acknowledgements are the guards', and three that have no setting."""
     assert set(WidenedRules.model_fields) == set(GUARD_RULES)
-    assert set(Guards.model_fields) == set(GUARD_RULES) - {"float", "parked", "stale_flows"}
+    unset = {"float", "parked", "stale_flows", *CAP_RULES}
+    assert set(Guards.model_fields) == set(GUARD_RULES) - unset
+    assert [f"cap_{name}" for name in Caps.model_fields] == list(CAP_RULES)
 
 
 def test_unknown_keys_are_refused_by_every_model() -> None:

@@ -21,7 +21,7 @@ from stratctl.core.event import (
     RowResult,
     Satisfied,
 )
-from stratctl.core.state import Booked, Verb
+from stratctl.core.state import Booked, MoneySent, Verb
 from stratctl.core.tables import Workspace
 from stratctl.journal.bindings import Bindings, Contradiction
 from stratctl.journal.booked import book
@@ -255,6 +255,19 @@ def test_another_bodys_figures_are_booked_as_they_are() -> None:
     assert (row(said)["contributed_minor"], row(said, "CUST02")["contributed_minor"]) == (77, 88)
     assert row(said)["target_text"] is None
     assert row(said)["parked"] is None
+
+
+def test_the_money_of_each_call_is_told_with_its_newest_signature() -> None:
+    """In doubt it has no time yet; what was refused or skipped moved nothing."""
+    doubtful = booked(SELL, attempt(SELL), answer(SELL, AnswerClass.UNKNOWN)).sent
+    assert doubtful == (MoneySent("USD", 0, 4_000, None),)
+    two = intent(Verb.ENROLL, 1, [("CUST01", 10_000), ("CUST02", 88)])
+    said: list[Event | Word] = [two, attempt(two), answer(two, AnswerClass.UNKNOWN)]
+    said += [attempt(two, 2, 5_000), answer(two, number=2)]
+    assert booked(*said).sent == (MoneySent("USD", 10_088, 0, 5_000),)
+    said.append(outcome(two, [("CUST01", REJECTED, "no", 0), ("CUST02", SETTLED, "", 88)]))
+    assert booked(*said).sent == (MoneySent("USD", 88, 0, 5_000),)
+    assert booked(ENROLL, attempt(ENROLL), answer(ENROLL, AnswerClass.REFUSED)).sent == ()
 
 
 def test_forfeits_and_satisfied_targets_are_booked() -> None:

@@ -43,6 +43,12 @@ MIXES: tuple[dict[str, str], ...] = (
     {"XRP": "1000"},
     {},
 )
+CAPS = (
+    ("cap_participant", "500"),
+    ("cap_call", "530.00"),
+    ("cap_run", "1000"),
+    ("cap_day", "1130"),
+)
 MANAGES = (
     ("membership", "funding", "allocations", "flags"),
     ("membership", "funding", "allocations", "flags"),
@@ -170,6 +176,8 @@ def worlds(draw: st.DrawFn) -> World:
         prices={a: p for a, p in PRICES.items() if a != draw(often("", "", "SOL", "XRP"))},
         per_call=draw(among(1, 2, 1000)),
         minimum_leg=draw(often("5", "0")),
+        guards={**OPEN_GUARDS, **dict(draw(often((), CAPS)))},
+        sent_lately=draw(among((), (("USD", 600_00, 350_00),))),
     )
 
 

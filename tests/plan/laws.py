@@ -14,6 +14,7 @@ from fractions import Fraction
 from typing import Any
 
 from stratctl.core.plan import Plan
+from stratctl.core.settings import CAP_RULES
 from stratctl.core.state import VERB_ORDER, Verb
 from tests.plan import oracle
 from tests.plan.generate import MIXES, PRICES, VECTORS
@@ -50,6 +51,19 @@ def agrees_with_the_oracle(world: World) -> None:
         return
     assert not expected.error
     assert oracle.said_by(planned.plan, expected.removed) == expected
+    _caps_agree(world, planned.plan)
+
+
+def _caps_agree(world: World, plan: Plan) -> None:
+    """Money above a cap is found, each way by itself, with its exact amount; nothing else is."""
+    found = {
+        (each.rule, "into" if " into " in each.subject else "out", Fraction(each.measured))
+        for each in plan.findings
+        if each.rule in CAP_RULES
+    }
+    sent = [(verb.value, code, amount) for _, verb, _, code, amount, _ in rows_of(plan)]
+    calls = [(call.verb.value, call.amount_minor) for call in plan.calls]
+    assert found == oracle.above_caps(world, sent, calls)
 
 
 def idempotent(world: World) -> None:

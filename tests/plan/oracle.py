@@ -6,6 +6,7 @@ and is compared with them on generated worlds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -106,6 +107,36 @@ def answer(world: World) -> Answer:
     for strategy in world.strategies:
         if strategy.name in world.absent and not strategy.hold:
             found.created.add(strategy.name)
+    return found
+
+
+def above_caps(
+    world: World, sent: Iterable[tuple[str, str, int | None]], calls: Iterable[tuple[str, int]]
+) -> set[tuple[str, str, Fraction]]:
+    """(rule, in or out, amount) of every cap that money is above.
+
+    ``sent``: (verb, participant, amount in minor units); ``calls``: (verb, amount).
+    """
+    ways = {"enroll": "into", "top_up": "into", "partial_sell": "out"}
+    moved = [(ways[verb], code, amount * CENT) for verb, code, amount in sent if amount]
+    before = {
+        "into": sum(came for _, came, _ in world.sent_lately) * CENT,
+        "out": sum(went for _, _, went in world.sent_lately) * CENT,
+    }
+    found = set()
+    for way in sorted({way for way, _, _ in moved}):
+        amounts = [(code, amount) for each, code, amount in moved if each == way]
+        whole = sum((amount for _, amount in amounts), Fraction(0))
+        people = {code: sum(a for c, a in amounts if c == code) for code, _ in amounts}
+        figures = {
+            "cap_participant": max(people.values()),
+            "cap_call": max(amount * CENT for verb, amount in calls if ways.get(verb) == way),
+            "cap_run": whole,
+            "cap_day": whole + before[way],
+        }
+        for rule, figure in figures.items():
+            if rule in world.guards and figure > Fraction(str(world.guards[rule])):
+                found.add((rule, way, Fraction(figure)))
     return found
 
 

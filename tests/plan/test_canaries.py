@@ -14,9 +14,10 @@ import pytest
 
 from stratctl.core.state import Target
 from stratctl.core.tables import Schema, Table, Workspace
+from stratctl.plan import caps
 from tests.plan import laws, planned
 from tests.plan.generate import PRICES
-from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
+from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
 
 HALF = vector(BTC="0.5", ETH="0.5")
 EVEN = holdings_worth(PRICES, BTC="500", ETH="500")
@@ -173,6 +174,16 @@ BUGS = {
             )
         ),
     ),
+    "money of one participant in two Strategies is capped apart": Bug(
+        "sum(amount_minor)::HUGEINT AS moved_minor",
+        "max(amount_minor)::HUGEINT AS moved_minor",
+        world(
+            (Declared("P1", "1300"), settled("P1")),
+            (Declared("P1", "1300", strategy="red"), settled("P1", strategy="red")),
+            strategies=[strategy(name, targets=(Target(HALF, ()),)) for name in ("blue", "red")],
+            guards={**OPEN_GUARDS, "cap_participant": "500"},
+        ),
+    ),
     "a raised epoch is not noticed": Bug(
         "WHEN epoch > live_epoch THEN 'epoch'",
         "WHEN false THEN 'epoch'",
@@ -216,6 +227,25 @@ def test_the_laws_notice_rows_that_multiply(monkeypatch: pytest.MonkeyPatch) -> 
     planned.forget()
     with pytest.raises(AssertionError):
         check(twice)
+    planned.forget()
+
+
+def test_the_laws_notice_a_day_that_forgets_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cap of a day counts the calls of the journal, not this plan alone."""
+    full = world(
+        (Declared("P1", "1300"), settled("P1")),
+        guards={**OPEN_GUARDS, "cap_day": "1000"},
+        sent_lately=(("USD", 800_00, 0),),
+    )
+    planned.forget()
+    check(full)
+    measure = caps.cap_measures
+    monkeypatch.setattr(
+        "stratctl.plan.cap_measures", lambda caps, calls, rows, _: measure(caps, calls, rows, ())
+    )
+    planned.forget()
+    with pytest.raises(AssertionError):
+        check(full)
     planned.forget()
 
 

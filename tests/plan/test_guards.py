@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from stratctl.core.plan import Acknowledgement, GuardFinding, Plan
-from stratctl.core.state import Target
+from stratctl.core.state import MoneySent, Target
+from stratctl.core.tables import Workspace
+from stratctl.journal.booked import book
+from stratctl.pipeline.planning import sent_lately
 from tests.plan.generate import PRICES
 from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
 
@@ -235,6 +239,77 @@ def test_sells_that_a_better_topup_would_spare_are_measured() -> None:
     found = finding(world, "avoidable_sells")
     assert found is not None
     assert found.measured == "0.0600"
+
+
+@pytest.mark.parametrize(
+    ("cap", "measured", "subject"),
+    [
+        (
+            {"cap_participant": "299.99"},
+            "300.00",
+            "USD into the market for P2, the most for one participant; 1 above the cap",
+        ),
+        (
+            {"cap_call": "399.99"},
+            "400.00",
+            "USD into the market by call 2 (2 participants), the most by one call; 1 above the cap",
+        ),
+        ({"cap_run": "399.99"}, "400.00", "USD into the market by this plan"),
+        (
+            {"cap_day": "999.99"},
+            "1000.00",
+            "USD into the market in 24 hours: 600.00 sent before, 400.00 by this plan",
+        ),
+    ],
+    ids=["participant", "call", "run", "day"],
+)
+def test_a_cap_says_what_is_above_it(cap: dict[str, str], measured: str, subject: str) -> None:
+    """Money out stands beside it and is not netted; exactly the cap passes."""
+    (rule,) = cap
+    world = priced(
+        declared=[
+            Declared("P1", "1100"),
+            Declared("P2", "1300"),
+            Declared("P3", withdrawn="200"),
+        ],
+        holders=[holder("P1"), holder("P2"), holder("P3")],
+        guards={**OPEN_GUARDS, **cap},
+        sent_lately=(("EUR", 900_00, 900_00), ("USD", 600_00, 0)),
+    )
+    (found,) = world.plan().findings
+    assert (found.measured, found.subject) == (measured, subject)
+    for number in (measured, "1000000"):
+        assert not replace(world, guards={**OPEN_GUARDS, rule: number}).plan().findings
+    widened = replace(world, acknowledgements=(said(measured, rule=rule),)).plan()
+    assert not widened.stopped
+
+
+def test_a_full_day_stops_nothing_that_adds_nothing() -> None:
+    """What was sent already is not measured again by a plan that moves no money."""
+    world = priced(
+        declared=[Declared("P1")],
+        holders=[holder("P1")],
+        strategies=[strategy(targets=(Target(vector(BTC="1"), ("ETH", "SOL")),))],
+        guards={**OPEN_GUARDS, "cap_day": "1"},
+        sent_lately=(("USD", 900_00, 0),),
+    )
+    plan = world.plan()
+    assert [call.verb.value for call in plan.calls] == ["rebalance"]
+    assert not plan.findings
+
+
+def test_a_day_slides_and_knows_what_may_still_be_sent() -> None:
+    """A call counts for 24 hours after its newest signature; one in doubt counts at any age."""
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    yesterday = int(noon.timestamp()) - 24 * 3600
+    sent = (
+        MoneySent("USD", 1_00, 0, yesterday - 1),
+        MoneySent("USD", 2_00, 0, yesterday),
+        MoneySent("USD", 0, 4_00, yesterday + 1),
+        MoneySent("EUR", 8_00, 0, None),
+    )
+    booked = replace(book((), Workspace(threads=1)), sent=sent)
+    assert sent_lately(booked, noon) == (("EUR", 8_00, 0), ("USD", 2_00, 4_00))
 
 
 @pytest.mark.parametrize(
