@@ -36,7 +36,7 @@ demo: $(RUNTIME) ## start the sandbox, declare, plan, apply, change, apply again
 	@$(PY) tests/demo/run.py
 
 test: $(DEV) ## the tests, some eight minutes on two cores
-	@$(PY) -m pytest -n 3 --dist loadgroup -q
+	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 laws: $(DEV) ## the laws of planning, 10,000 examples each; LAWS=tests takes those of all parts
 	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 -q -m hypothesis $(LAWS)

@@ -18,6 +18,18 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("STRATCTL_HYPOTHESIS_PROFILE", "quick"))
 
+LONG = (
+    "plan/test_laws.py",
+    "e2e/test_once.py",
+    "cli/test_verbs.py",
+    "apply/test_kill.py",
+    "house/test_readme.py",
+    "plan/test_sharing.py",
+    "e2e/test_bodies.py",
+    "house/test_workflows.py",
+)
+"""What takes longest, longest first: each worker takes a file at a time, and the last decides."""
+
 # Variables that change what stratctl does or shows, beside its own.
 AMBIENT = ("CI", "GITHUB_ACTIONS", "NO_COLOR", "FORCE_COLOR")
 
@@ -29,6 +41,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write the golden files instead of comparing with them",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
+        return LONG.index(name) if name in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(autouse=True)

@@ -52,15 +52,12 @@ class Workspace:
         for column in columns:
             # The engine would round these into an integer column without a word.
             assert not {float, Decimal} & set(map(type, column)), f"{name}: not an exact integer"
-        if not columns or not columns[0]:
-            declared = ", ".join(f"{column} {kind}" for column, kind in schema.items())
-            return self._create(name, schema, f"CREATE TABLE {{}} ({declared})")
-        unnested = ", ".join(
-            f"unnest(CAST(${place} AS {_carrier(kind)}[]))::{kind} AS {column}"
-            for place, (column, kind) in enumerate(schema.items(), start=1)
-        )
-        values = [list(column) for column in columns]
-        return self._create(name, schema, f"CREATE TABLE {{}} AS SELECT {unnested}", values)
+        declared = ", ".join(f"{column} {kind}" for column, kind in schema.items())
+        table = self._create(name, schema, f"CREATE TABLE {{}} ({declared})")
+        if columns and columns[0]:
+            with self._lock, interruptible(), self._connection.appender(table.name) as appender:
+                appender.append_rows(zip(*columns, strict=True))
+        return table
 
     def select(self, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()) -> Table:
         """Materialise a query as a Table whose columns must come out as ``schema`` says."""

@@ -21,8 +21,6 @@ from stratctl.resolve import resolve
 from tests.declare import postgresql
 from tests.declare.world import BASE, Project, shared_workspace
 
-pytestmark = pytest.mark.xdist_group("postgresql")
-
 VARIABLE = "STRATCTL_CONNECTION_WARE_HOUSE"
 COHORT = (
     "kind: Cohort\nversion: 1\nname: founders\nstrategy: blue-chip\n"

@@ -31,8 +31,6 @@ EXAMPLES = [
     ROOT / "policy.yaml",
     *sorted((ROOT / "strategies").glob("*.yaml")),
 ]
-# One server answers all of them.
-pytestmark = pytest.mark.xdist_group("editor")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import polars as pl
-import pytest
 
 from stratctl.core.errors import InputError
 from stratctl.core.tables import Table
@@ -15,11 +14,7 @@ from tests.worlds import World
 _bench = Bench()
 
 
-# In one process, so that the worlds that all laws see are planned once.
-pytestmark = pytest.mark.xdist_group("laws")
-
-
-@law(worlds())
+@law(worlds)
 def test_polars_joins_the_same_flows(world: World) -> None:
     """Outstanding flows and exits per participant agree with a left join in Polars."""
     space = _bench.space()

@@ -23,17 +23,13 @@ _other_bench = Bench()
 _busy_bench = Bench(threads=2, optimizer=True)
 
 
-# In one process, so that the worlds that all laws see are planned once.
-pytestmark = pytest.mark.xdist_group("laws")
-
-
-@law(worlds())
+@law(worlds)
 def test_a_second_planner_says_the_same(world: World) -> None:
     """Flows, rebalances, blocks, forfeits and errors agree with the planner without SQL."""
     laws.agrees_with_the_oracle(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_what_settled_is_done_and_what_was_rejected_comes_back(world: World) -> None:
     """I1 and I4: planned again at the same prices, nobody who settled is in the plan.
 
@@ -45,19 +41,19 @@ def test_what_settled_is_done_and_what_was_rejected_comes_back(world: World) -> 
         laws.idempotent(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_cash_is_conserved(world: World) -> None:
     """I5: per participant, per call and for the float, money adds up."""
     laws.cash_is_conserved(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_nobody_is_bought_and_sold_by_flows(world: World) -> None:
     """I6: one flow verb per participant, and one direction."""
     laws.one_direction(world)
 
 
-@law(quiet_worlds())
+@law(quiet_worlds)
 def test_growth_sells_nothing(world: World) -> None:
     """I7: when only membership grows there is one enrolment per vector and no sell at all."""
     plan = plan_of(world).plan
@@ -69,7 +65,7 @@ def test_growth_sells_nothing(world: World) -> None:
     assert {row[3] for row in laws.rows_of(plan) if row[0] == GROWING} == new
 
 
-@law(worlds())
+@law(worlds)
 def test_nothing_is_sold_without_a_word_for_it(world: World) -> None:
     """I7: without a rising withdrawal, an exit or a rebalance of one's own, nobody is sold."""
     planned = answer_of(world)
@@ -89,7 +85,7 @@ def test_nothing_is_sold_without_a_word_for_it(world: World) -> None:
             assert strategy.rebalance_on != "never"
 
 
-@law(quiet_worlds())
+@law(quiet_worlds)
 def test_payouts_and_exits_buy_nothing(world: World) -> None:
     """I8: withdrawals and exits alone make no enrolment and no top-up."""
     plan = plan_of(world).plan
@@ -98,19 +94,19 @@ def test_payouts_and_exits_buy_nothing(world: World) -> None:
     assert all(i.cash_in_minor == 0 for i in plan.impacts if i.strategy == PAYING)
 
 
-@law(worlds())
+@law(worlds)
 def test_who_is_in_band_without_a_flow_is_left_alone(world: World) -> None:
     """I9: no trade for people whose state is the declared one."""
     laws.still_people_are_left_alone(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_flags_are_obeyed(world: World) -> None:
     """I10: auto_rebalance false is never rebalanced unless the cohort overrides it."""
     laws.flags_are_obeyed(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_order_decides_nothing(world: World) -> None:
     """I11: shuffled people, assets, prices and Strategies give the same bytes.
 
@@ -129,7 +125,7 @@ def test_order_decides_nothing(world: World) -> None:
     assert again.plan == planned.plan
 
 
-@law(worlds())
+@law(worlds)
 def test_names_decide_nothing(world: World) -> None:
     """I12: renaming participants and assets renames the plan's rows.
 
@@ -152,37 +148,37 @@ def test_names_decide_nothing(world: World) -> None:
     assert set(laws.rows_of(again.plan)) == expected
 
 
-@law(worlds())
+@law(worlds)
 def test_weights_are_exact(world: World) -> None:
     """I20: every vector sums to exactly 1 in plain text."""
     laws.weights_are_exact(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_nothing_is_sold_that_is_not_held(world: World) -> None:
     """I23: no partial sell is larger than the holding it sells."""
     laws.nothing_is_sold_that_is_not_held(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_calls_stand_in_the_safe_order(world: World) -> None:
     """Calls are numbered, ordered and slotted without gaps, and as few as their vectors allow."""
     laws.calls_stand_in_order(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_nothing_wanted_is_dropped_silently(world: World) -> None:
     """Every outstanding flow and exit is in a call, forfeited, or blocked with its reason."""
     laws.wanted_is_sent_or_listed(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_binding_lines_are_canonical(world: World) -> None:
     """What is hashed is canonical JSON, one line per fact."""
     laws.survives_json(world)
 
 
-@law(worlds())
+@law(worlds)
 def test_a_smaller_total_is_an_error(world: World) -> None:
     """I25: lowering any total that has moved refuses the whole plan."""
     live = {(h.strategy, h.code): h for h in world.holders}
@@ -203,7 +199,7 @@ def test_a_smaller_total_is_an_error(world: World) -> None:
         return
 
 
-@law(worlds())
+@law(worlds)
 def test_an_asset_that_vanishes_is_an_error(world: World) -> None:
     """I24: an allocation that disappears without an exit refuses the plan; nothing is sold."""
     strategy = replace(
@@ -229,7 +225,7 @@ def test_an_asset_that_vanishes_is_an_error(world: World) -> None:
     assert refused.value.code == "E_ASSET_DROPPED"
 
 
-@law(quiet_worlds())
+@law(quiet_worlds)
 def test_people_that_vanish_are_reported_and_never_sold(world: World) -> None:
     """I24: where every declaration is gone no call sells anything; the managed are counted."""
     plan = plan_of(world).plan

@@ -33,8 +33,6 @@ from tests.plan.planned import Refused, answer_of, forget
 from tests.plan.provider import settle, worth
 from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
 
-pytestmark = pytest.mark.xdist_group("sharing")
-
 ASSETS = ("BTC", "ETH", "SOL")
 WHOLE = 10_000
 """What everybody holds after the flow."""
