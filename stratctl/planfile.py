@@ -15,9 +15,10 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from stratctl.core.canonical import canonical, canonical_rows
 from stratctl.core.errors import PlanFileError, PlanStale
 from stratctl.core.plan import (
     BLOCKED_ROWS,
@@ -135,7 +136,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
 
 
 def _json_bytes(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode()
+    return canonical(value).encode()
 
 
 def _read_json(name: str, data: bytes) -> Any:
@@ -291,25 +292,17 @@ def _expect_digests(plan: Plan, described: Mapping[str, Any], manifest: Mapping[
 
 
 def _digests(plan: Plan) -> tuple[str, dict[str, str]]:
-    """The plan's digest and those of each table's canonical rows, in one pass over the rows."""
-    whole, rows, forfeits = hashlib.sha256(), hashlib.sha256(), hashlib.sha256()
-    for line in plan.binding_lines():
-        data = line.encode() + b"\n"
-        whole.update(data)
-        if line.startswith('["row",'):
-            rows.update(data)
-        elif line.startswith('["forfeit",'):
-            forfeits.update(data)
-    return whole.hexdigest(), {
-        "participants": rows.hexdigest(),
-        "blocked": _lines_digest(plan.blocked.rows()),
-        "satisfied": _lines_digest(plan.satisfied.rows()),
-        "forfeits": forfeits.hexdigest(),
+    """The plan's digest and those of each table's canonical rows."""
+    return plan.digest, {
+        "participants": plan.digests["row"],
+        "blocked": _rows_digest(plan.blocked),
+        "satisfied": _rows_digest(plan.satisfied),
+        "forfeits": plan.digests["forfeit"],
     }
 
 
-def _lines_digest(rows: Iterable[tuple[Any, ...]]) -> str:
+def _rows_digest(table: Table) -> str:
     hasher = hashlib.sha256()
-    for row in rows:
-        hasher.update(_json_bytes(row) + b"\n")
+    for lines in canonical_rows(table, tuple(table.schema)):
+        hasher.update(lines)
     return hasher.hexdigest()

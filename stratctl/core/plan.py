@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from stratctl.core.canonical import canonical, canonical_rows
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Vector, Verb, WeightProvenance
@@ -260,20 +261,32 @@ class Plan:
         """A guard measured more than anybody allowed."""
         return any(finding.stops for finding in self.findings)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """sha256 of the canonical text of the binding part; not of any file that carries it."""
-        hasher = hashlib.sha256()
-        for line in self.binding_lines():
-            hasher.update(line.encode() + b"\n")
-        return hasher.hexdigest()
+        return self.digests["plan"]
 
-    def binding_lines(self) -> Iterator[str]:
-        """The binding part as canonical lines of JSON: header, fences, calls, then rows."""
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """sha256 of the whole binding part (``plan``), of its rows and of its forfeits alone."""
+        hashers = {part: hashlib.sha256() for part in ("plan", *BINDING_COLUMNS)}
+        for line in self._binding_lines():
+            hashers["plan"].update(line.encode() + b"\n")
+        for part, lines in self._binding_rows():
+            hashers["plan"].update(lines)
+            hashers[part].update(lines)
+        return {part: hasher.hexdigest() for part, hasher in hashers.items()}
+
+    def binding_text(self) -> str:
+        """What the digest covers, as canonical lines of JSON: header, fences, calls, then rows."""
+        rows = "".join(lines.decode() for _, lines in self._binding_rows())
+        return "".join(f"{line}\n" for line in self._binding_lines()) + rows
+
+    def _binding_lines(self) -> Iterator[str]:
         header = (FORMAT_VERSION, self.realm, self.environment, self.configuration)
-        yield _canonical(["plan", *header, self.commit, self.generation])
+        yield canonical(["plan", *header, self.commit, self.generation])
         for fence in self.fences:
-            yield _canonical(
+            yield canonical(
                 ["fence", fence.strategy, fence.strategy_id, fence.head_slot, list(fence.foreign)]
             )
         for call in self.calls:
@@ -281,15 +294,15 @@ class Plan:
             vector = call.vector.text if call.vector else None
             target = (vector, call.target_text, call.target_epoch)
             size = (call.currency, call.rows, call.amount_minor)
-            yield _canonical(["call", *what, *target, *size, call.body_json])
+            yield canonical(["call", *what, *target, *size, call.body_json])
         for acknowledgement in self.acknowledgements:
-            yield _canonical(["acknowledgement", acknowledgement.id])
-        for table, label in ((self.rows, "row"), (self.forfeits, "forfeit")):
-            chosen = BINDING_COLUMNS[label]
-            for row in table.workspace.rows(
-                f"SELECT {', '.join(chosen)} FROM {table} ORDER BY ALL"
-            ):
-                yield _canonical([label, *row])
+            yield canonical(["acknowledgement", acknowledgement.id])
+
+    def _binding_rows(self) -> Iterator[tuple[str, bytes]]:
+        """Lines of rows, and of which part they are."""
+        for table, part in ((self.rows, "row"), (self.forfeits, "forfeit")):
+            for lines in canonical_rows(table, BINDING_COLUMNS[part], part):
+                yield part, lines
 
 
 FORFEIT_ROWS = {
@@ -313,7 +326,3 @@ BINDING_COLUMNS = {
     "row": ("call", "participant_code", "amount_minor", "auto_rebalance"),
     "forfeit": tuple(FORFEIT_ROWS),
 }
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True)

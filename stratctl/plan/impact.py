@@ -28,6 +28,8 @@ def impacts(
     legs: Table,
 ) -> tuple[Impact, ...]:
     """One per Strategy that has calls. Legs are rounded first and then added."""
+    if not calls:
+        return ()
     values = managed_values(changes, live, terms)
     movements = _movements(calls, rows)
     by_asset = _turnover_by_asset(changes, live, terms, calls, rows, legs)
@@ -90,7 +92,12 @@ def _cash(calls: Sequence[Call], *verbs: Verb) -> int:
 def managed_values(
     changes: Changes, live: Live, terms: Terms
 ) -> dict[str, tuple[int, tuple[str, ...]]]:
-    """Per Strategy: what its managed participants hold, and the assets without a price."""
+    """Per Strategy: what its managed participants hold (10⁻⁸), and the assets without a price.
+
+    Quantities are added before they are valued, which is exact and leaves one product per asset.
+    They are added in a few parts, because a sum over a whole book may need more than the engine's
+    128 bits.
+    """
     space = changes.managed.workspace
     strategy_ids = [
         (change.desired.name, change.live.id) for change in changes.strategies if change.live
@@ -100,21 +107,35 @@ def managed_values(
         {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
         list(zip(*strategy_ids, strict=True)),
     )
-    rows = space.rows(
+    held = space.rows(
         f"""
-        SELECT managed.strategy, coalesce(sum({VALUE_E8}), 0)::HUGEINT,
-            coalesce(list_sort(list(DISTINCT holding.asset) FILTER (price_e8 IS NULL)), [])
-        FROM {changes.managed} AS managed
-        JOIN {names} AS names USING (strategy)
-        JOIN {live.holdings} AS holding
-          ON holding.strategy_id = names.strategy_id
-         AND holding.participant_code = managed.participant_code
-        LEFT JOIN {terms.prices} AS price
-          ON price.strategy = managed.strategy AND price.asset = holding.asset
-        GROUP BY managed.strategy ORDER BY ALL
+        SELECT strategy, asset, price_e8, quantity_e24::HUGEINT
+        FROM (
+            SELECT managed.strategy, holding.asset, sum(holding.quantity_e24) AS quantity_e24
+            FROM {changes.managed} AS managed
+            JOIN {names} AS names USING (strategy)
+            JOIN {live.holdings} AS holding
+              ON holding.strategy_id = names.strategy_id
+             AND holding.participant_code = managed.participant_code
+            GROUP BY managed.strategy, holding.asset, hash(holding.participant_code) % {_PARTS}
+        ) LEFT JOIN {terms.prices} USING (strategy, asset)
+        ORDER BY ALL
         """
     )
-    return {strategy: (value, tuple(unpriced)) for strategy, value, unpriced in rows}
+    worth_e32: dict[str, int] = {}
+    unpriced: dict[str, set[str]] = {}
+    for strategy, asset, price_e8, quantity_e24 in held:
+        worth_e32[strategy] = worth_e32.get(strategy, 0) + quantity_e24 * (price_e8 or 0)
+        if price_e8 is None:
+            unpriced.setdefault(strategy, set()).add(asset)
+    return {
+        strategy: (worth // 10**24, tuple(sorted(unpriced.get(strategy, ()))))
+        for strategy, worth in worth_e32.items()
+    }
+
+
+_PARTS = 64
+"""Parts in which quantities are added; each holds sixty-four times less than the book."""
 
 
 def _movements(calls: Sequence[Call], rows: Table) -> dict[str, tuple[int, int]]:

@@ -22,24 +22,16 @@ if TYPE_CHECKING:
     from stratctl.plan.aims import Aims
     from stratctl.plan.terms import Terms
 
-_GROUPED_ROWS = {
-    "part": "BIGINT",
-    "vector_text": "VARCHAR",
+_PLACED_ROWS = {
     "strategy": "VARCHAR",
     "verb": "VARCHAR",
     "participant_code": "VARCHAR",
+    "vector_text": "VARCHAR",
+    "part": "BIGINT",
     "target": "INTEGER",
     "amount_minor": "BIGINT",
-    "auto_rebalance": "BOOLEAN",
-    "trader_id": "VARCHAR",
-    "trader_updated_at": "VARCHAR",
-    "reason": "VARCHAR",
-    "cohort": "VARCHAR",
-    "file": "VARCHAR",
-    "line": "INTEGER",
-    "moved_e8": "DECIMAL(38,0)",
 }
-
+"""Which call each row is in: those of one Strategy, verb and vector, by part."""
 
 _NUMBER_ROWS = {
     "call": "INTEGER",
@@ -69,40 +61,38 @@ def ordered_calls(
     if aims is not None:
         chosen, end = "coalesce(aimed.vector_text, ", ")"
         joined = f"LEFT JOIN {aims.rows} AS aimed USING (strategy, verb, participant_code)"
-    grouped = space.select(
-        "grouped",
-        _GROUPED_ROWS,
-        f"""
-        WITH every AS (
-            SELECT * FROM {flows} UNION ALL SELECT * FROM {rebalances}
-        ),
-        vectors AS (
-            SELECT every.*,
-                {chosen}CASE verb WHEN 'liquidate' THEN '' WHEN 'rebalance' THEN rebalance_text
-                          ELSE target_text END{end} AS vector_text
-            FROM every JOIN {terms.targets} AS targets USING (strategy, target) {joined}
-        )
-        SELECT
-            (row_number() OVER (
-                PARTITION BY strategy, verb, vector_text
-                ORDER BY md5(strategy || ' ' || participant_code), participant_code
-            ) - 1) // {per_call:d} AS part,
-            vector_text, strategy, verb, participant_code, target,
-            amount_minor, auto_rebalance, trader_id, trader_updated_at,
-            reason, cohort, file, line, moved_e8
-        FROM vectors
-        UNION ALL
-        SELECT 0, '', strategy, 'flags', participant_code, target,
+    every = f"""(
+        SELECT * FROM {flows} UNION ALL SELECT * FROM {rebalances} UNION ALL
+        SELECT strategy, strategy_id, participant_code, 'flags', target,
             NULL, flag, trader_id, trader_updated_at,
             CASE WHEN exited THEN 'status is exited'
                  WHEN flag THEN 'auto_rebalance is declared true'
                  ELSE 'auto_rebalance is declared false' END,
-            cohort, file, line, 0
+            cohort, file, line, 0, NULL
         FROM {changes.rows} WHERE flag_differs AND stopped IS NULL
+    )"""
+    # The text of a hash up to its twelfth digit is sorted by in half the time of all of it.
+    placed = space.select(
+        "placed",
+        _PLACED_ROWS,
+        f"""
+        SELECT strategy, verb, participant_code, vector_text,
+            CASE verb WHEN 'flags' THEN 0 ELSE (row_number() OVER (
+                PARTITION BY strategy, verb, vector_text
+                ORDER BY left(md5(strategy || ' ' || participant_code), 12), participant_code
+            ) - 1) // {per_call:d} END AS part,
+            target, amount_minor
+        FROM (
+            SELECT strategy, verb, participant_code, target, amount_minor,
+                {chosen}CASE WHEN verb IN ('liquidate', 'flags') THEN ''
+                    WHEN verb = 'rebalance' THEN rebalance_text
+                    ELSE target_text END{end} AS vector_text
+            FROM {every} AS every JOIN {terms.targets} AS targets USING (strategy, target) {joined}
+        )
         """,
     )
     aimed = {} if aims is None else aims.vectors
-    calls = tuple(_calls(changes.strategies, _groups(grouped), aimed))
+    calls = tuple(_calls(changes.strategies, _groups(placed), aimed))
     keys = [
         (call.number, call.strategy, call.verb.value, call.vector.text if call.vector else "", part)
         for call, part in calls
@@ -113,9 +103,11 @@ def ordered_calls(
         "plan_rows",
         PLAN_ROWS,
         f"""
-        SELECT call, participant_code, amount_minor, auto_rebalance, trader_id, trader_updated_at,
-            reason, cohort, file, line, moved_e8
-        FROM {grouped} JOIN {numbers} USING (strategy, verb, vector_text, part)
+        SELECT call, participant_code, every.amount_minor, auto_rebalance,
+            trader_id, trader_updated_at, reason, cohort, file, line, moved_e8
+        FROM {every} AS every
+        JOIN {placed} AS placed USING (strategy, verb, participant_code)
+        JOIN {numbers} AS numbers USING (strategy, verb, vector_text, part)
         ORDER BY call, participant_code
         """,
     )
@@ -134,14 +126,14 @@ class _Group:
     amount_minor: int
 
 
-def _groups(grouped: Table) -> dict[str, list[_Group]]:
+def _groups(placed: Table) -> dict[str, list[_Group]]:
     """Groups per Strategy, in the order in which they are sent."""
     found: dict[str, list[_Group]] = {}
-    for strategy, verb, vector_text, part, target, rows, amount_minor in grouped.workspace.rows(
+    for strategy, verb, vector_text, part, target, rows, amount_minor in placed.workspace.rows(
         f"""
         SELECT strategy, verb, vector_text, part, min(target), count(*),
             coalesce(sum(amount_minor), 0)::HUGEINT
-        FROM {grouped} GROUP BY ALL ORDER BY ALL
+        FROM {placed} GROUP BY ALL ORDER BY ALL
         """
     ):
         group = _Group(Verb(verb), vector_text, part, target, rows, amount_minor)

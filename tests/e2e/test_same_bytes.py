@@ -101,9 +101,9 @@ def test_files_and_lines_in_another_order(pictured: tuple[Project, Path]) -> Non
     What is bound of the configuration, its digest and its commit, differs as it must.
     """
     project, snapshot = pictured
-    before = list(project.plan(snapshot=snapshot).binding_lines())
+    before = project.plan(snapshot=snapshot).binding_text().splitlines()
     shuffled(project)
-    after = list(project.plan(snapshot=snapshot).binding_lines())
+    after = project.plan(snapshot=snapshot).binding_text().splitlines()
     assert before[1:] == after[1:]
     assert before[0] != after[0]
 
@@ -111,16 +111,16 @@ def test_files_and_lines_in_another_order(pictured: tuple[Project, Path]) -> Non
 def test_live_and_its_snapshot(pictured: tuple[Project, Path]) -> None:
     """A plan from a snapshot is the plan from live."""
     project, snapshot = pictured
-    lines = [list(project.plan(snapshot=path).binding_lines()) for path in (None, snapshot)]
+    lines = [project.plan(snapshot=path).binding_text().splitlines() for path in (None, snapshot)]
     assert lines[0] == lines[1]
 
 
 def test_pages_in_another_order(pictured: tuple[Project, Path]) -> None:
     """Lists that come newest first make the same plan."""
     project, _ = pictured
-    before = list(project.plan().binding_lines())
+    before = project.plan().binding_text().splitlines()
     with project.sandbox.switched(list_order="newest_first", page_token_kind="offset"):
-        assert list(project.plan().binding_lines()) == before
+        assert project.plan().binding_text().splitlines() == before
 
 
 def test_canary_a_plan_with_chance_in_it(

@@ -83,7 +83,7 @@ class Bench:
             plan = world.plan(self.space())
         except InputError as error:
             return Refused(error)
-        lines = tuple(plan.binding_lines())
+        lines = tuple(plan.binding_text().splitlines())
         kept: dict[str, Any] = {
             name: Kept(tuple(getattr(plan, name).rows()))
             for name in ("rows", "blocked", "satisfied", "forfeits")

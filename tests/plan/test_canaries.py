@@ -103,13 +103,13 @@ BUGS = {
         world((Declared("P1"), settled("P1", holds=AT_BAND)), **drifting()),
     ),
     "a call takes one participant too many": Bug(
-        ") - 1) // 2 AS part",
-        ")) // 3 AS part",
+        ") - 1) // 2 END AS part",
+        ")) // 3 END AS part",
         world(*((Declared(f"P{n}"), None) for n in range(1, 8)), per_call=2),
     ),
     "exits are forgotten in the rebalance": Bug(
-        "WHEN 'rebalance' THEN rebalance_text",
-        "WHEN 'rebalance' THEN target_text",
+        "WHEN verb = 'rebalance' THEN rebalance_text",
+        "WHEN verb = 'rebalance' THEN target_text",
         world((Declared("P1"), settled("P1", target=None, holds={"SOL": "8"}))),
     ),
     "holdings are joined without their Strategy": Bug(
