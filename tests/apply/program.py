@@ -1,15 +1,13 @@
 """An apply in a process of its own, with a real journal, against a real server, that may die.
 
-``python -m tests.apply.program ENDPOINT DIRECTORY NAME PHASE``, with the credentials in the
-environment. ``DIE_AT`` names the durable step at which it kills itself: ``7:torn`` (the seventh
-entry is half written), ``7:written`` (it is on the disk and nobody was told) or ``7:next`` (the
-step after it was taken and not yet written down). It prints how many requests it sent.
+The credentials are in the environment. ``die_at`` names the durable step at which it kills itself,
+if it does: ``7:torn`` (the seventh entry is half written), ``7:written`` (it is on the disk and
+nobody was told) or ``7:next`` (the step after it was taken and not yet written down).
 """
 
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -49,12 +47,10 @@ PHASES: Mapping[str, Mapping[str, tuple[int, int]]] = {"first": FIRST, "second":
 """participant_code -> (contributed, withdrawn) in minor units, over all time"""
 
 
-def main() -> None:
-    """One apply, from opening the journal to closing it."""
-    endpoint, directory, name, phase = sys.argv[1:]
-    journal = journal_in(Path(directory), os.environ.get("DIE_AT", ""))
-    with journal, a_writer(endpoint, os.environ) as writer:
-        print(apply_once(journal, writer, name, phase))
+def run(endpoint: str, directory: str, name: str, phase: str, die_at: str) -> str:
+    """One apply, from opening the journal to closing it. How many requests it sent."""
+    with journal_in(Path(directory), die_at) as journal, a_writer(endpoint, os.environ) as writer:
+        return str(apply_once(journal, writer, name, phase))
 
 
 def journal_in(directory: Path, die_at: str = "") -> Journal:
@@ -214,7 +210,3 @@ def die() -> None:
     """As by kill -9: no handler, no clean-up."""
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,6 @@
 """Real processes, real sockets, a real disk: killed at each durable step, then applied again."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -24,6 +23,7 @@ from tests.apply.program import (
     apply_once,
     journal_in,
 )
+from tests.warm import Warm
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = {"first": 8, "second": 16}
@@ -46,6 +46,7 @@ class Server:
 
     endpoint: str
     environ: dict[str, str]
+    program: Warm
 
     def apply(self, directory: Path, name: str, phase: str) -> int:
         """The same apply in this process; how many requests it sent."""
@@ -54,18 +55,11 @@ class Server:
 
     def run(self, directory: Path, name: str, phase: str, die_at: str = "") -> int | None:
         """Run the program; how many requests it sent, or None when it was killed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.apply.program", self.endpoint, directory, name, phase],
-            cwd=ROOT,
-            env={**os.environ, **self.environ, "DIE_AT": die_at},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        if done.returncode == -signal.SIGKILL:
+        code, said = self.program(self.endpoint, str(directory), name, phase, die_at)
+        if code == -signal.SIGKILL:
             return None
-        assert done.returncode == 0, done.stderr
-        return int(done.stdout)
+        assert code == 0
+        return int(said)
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +78,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     assert process.stdout is not None
     endpoint = json.loads(process.stdout.readline())["endpoint"]
-    lines = credentials.read_text().splitlines()
-    yield Server(endpoint, dict(line.split("=", 1) for line in lines))
+    environ = dict(line.split("=", 1) for line in credentials.read_text().splitlines())
+    with Warm("tests.apply.program", environ) as program:
+        yield Server(endpoint, environ, program)
     process.terminate()
     process.wait(timeout=10)
     process.stdout.close()

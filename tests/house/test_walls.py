@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.warm import Warm
+
 ROOT = Path(__file__).parents[2]
+Walls = Callable[[], str]
 BIN = Path(sys.executable).parent
 TOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
 CONTRACTS = {contract["name"]: contract for contract in TOOLS["importlinter"]["contracts"]}
@@ -50,11 +54,23 @@ def plant(house: Path, module: str, *lines: str) -> None:
         file.write("\n".join(lines) + "\n")
 
 
-def walls(house: Path) -> subprocess.CompletedProcess[str]:
-    """What the import linter says about the tree."""
-    return subprocess.run(
-        [BIN / "lint-imports", "--no-cache", "--no-logo"], cwd=house, capture_output=True, text=True
-    )
+@pytest.fixture(scope="module")
+def linter() -> Iterator[Warm]:
+    """Import linters without a start-up."""
+    with Warm("tests.house.walls") as opened:
+        yield opened
+
+
+@pytest.fixture
+def walls(linter: Warm, house: Path) -> Walls:
+    """Asks what the import linter says about the tree."""
+
+    def ask() -> str:
+        code, said = linter(str(house))
+        assert code == 0
+        return said
+
+    return ask
 
 
 def lint(house: Path) -> set[str]:
@@ -68,67 +84,68 @@ def lint(house: Path) -> set[str]:
     return {line.split()[1] for line in run.stdout.splitlines() if ".py:" in line}
 
 
-def test_an_empty_house_is_sound(house: Path) -> None:
+def test_an_empty_house_is_sound(walls: Walls, house: Path) -> None:
     """Without a breach both linters are content, so what they say below is about the breach."""
-    result = walls(house)
-    assert result.returncode == 0, result.stdout
+    assert "0 broken" in walls()
     assert lint(house) == set()
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_cannot_import_another(house: Path, stage: str) -> None:
+def test_a_stage_cannot_import_another(walls: Walls, house: Path, stage: str) -> None:
     """A stage that imports the next one, lazily even, breaks the layers."""
     other = STAGES[(STAGES.index(stage) + 1) % len(STAGES)]
     plant(house, f"stratctl.{stage}", "def later():", f"    import stratctl.{other}")
-    assert f"stratctl.{stage} is not allowed to import stratctl.{other}" in walls(house).stdout
+    assert f"stratctl.{stage} is not allowed to import stratctl.{other}" in walls()
 
 
 @pytest.mark.parametrize(
     ("lower", "upper"),
     [("pipeline", "cli"), ("plan", "pipeline"), ("documents", "load"), ("core", "documents")],
 )
-def test_a_lower_layer_cannot_import_an_upper(house: Path, lower: str, upper: str) -> None:
+def test_a_lower_layer_cannot_import_an_upper(
+    walls: Walls, house: Path, lower: str, upper: str
+) -> None:
     """The shared words do not know the stages, nor the stages their order."""
     plant(house, f"stratctl.{lower}", f"import stratctl.{upper}")
-    assert f"stratctl.{lower} is not allowed to import stratctl.{upper}" in walls(house).stdout
+    assert f"stratctl.{lower} is not allowed to import stratctl.{upper}" in walls()
 
 
-def test_a_new_part_must_find_its_layer(house: Path) -> None:
+def test_a_new_part_must_find_its_layer(walls: Walls, house: Path) -> None:
     """A module that no layer names is refused until somebody says where it stands."""
     newcomer = house / "stratctl" / "newcomer.py"
     newcomer.write_text('"""Empty."""\n')
-    assert "newcomer" in walls(house).stdout
+    assert "newcomer" in walls()
 
 
 @pytest.mark.parametrize("part", ["core", "documents", "live", "plan", "pipeline"])
-def test_the_sandbox_shares_no_code(house: Path, part: str) -> None:
+def test_the_sandbox_shares_no_code(walls: Walls, house: Path, part: str) -> None:
     """The sandbox imports nothing of stratctl: a mistake in both would hide itself."""
     plant(house, "stratctl.sandbox", f"import stratctl.{part}")
-    assert f"stratctl.sandbox is not allowed to import stratctl.{part}" in walls(house).stdout
+    assert f"stratctl.sandbox is not allowed to import stratctl.{part}" in walls()
 
 
 @pytest.mark.parametrize("part", ["core", "live", "apply", "view"])
-def test_only_starters_import_the_sandbox(house: Path, part: str) -> None:
+def test_only_starters_import_the_sandbox(walls: Walls, house: Path, part: str) -> None:
     """Nothing that plans or applies can reach into the sandbox."""
     plant(house, f"stratctl.{part}", "import stratctl.sandbox")
-    assert f"stratctl.{part} -> stratctl.sandbox" in walls(house).stdout
+    assert f"stratctl.{part} -> stratctl.sandbox" in walls()
 
 
 @pytest.mark.parametrize("module", contract("Pure parts")["forbidden_modules"])
-def test_a_pure_part_cannot_reach_the_world(house: Path, module: str) -> None:
+def test_a_pure_part_cannot_reach_the_world(walls: Walls, house: Path, module: str) -> None:
     """A pure part that imports the world, directly or through a friend, is refused."""
     plant(house, "stratctl.core", f"import {module}")
     plant(house, "stratctl.plan", "import stratctl.core")
-    said = walls(house).stdout
+    said = walls()
     assert f"stratctl.core is not allowed to import {module}" in said
     assert f"stratctl.plan is not allowed to import {module}" in said
 
 
 @pytest.mark.parametrize("part", contract("SQL is")["source_modules"])
-def test_only_those_who_speak_sql_import_the_engine(house: Path, part: str) -> None:
+def test_only_those_who_speak_sql_import_the_engine(walls: Walls, house: Path, part: str) -> None:
     """The engine of tables stays out of what does not speak its language."""
     plant(house, part, "import duckdb")
-    assert f"{part} is not allowed to import duckdb" in walls(house).stdout
+    assert f"{part} is not allowed to import duckdb" in walls()
 
 
 @pytest.mark.parametrize("part", PURE)
