@@ -71,11 +71,17 @@ class World:
 def world(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[World]:
-    """A project made by init, in which `stratctl sandbox` is running."""
+    """A project made by init, in which a sandbox is running."""
     assert run(["-q", "init", str(tmp_path)]) == 0
     monkeypatch.chdir(tmp_path)
+    # Operations end at once: what is waited for here is never the point.
+    fast = [f"--switch={name}_ms=0" for name in ("validating", "pricing", "settling")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "stratctl", "sandbox", "--participants", "20", "--seed", "7"],
+        [
+            *[sys.executable, "-m", "stratctl.sandbox", "--participants", "20", "--seed", "7"],
+            *["--project", str(tmp_path), "--credentials", str(tmp_path / ".stratctl/credentials")],
+            *fast,
+        ],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
