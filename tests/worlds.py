@@ -31,7 +31,8 @@ from stratctl.core.state import (
 )
 from stratctl.core.tables import Workspace
 from stratctl.diff import diff, refuse_changed_entries
-from stratctl.plan import Origin, make_plan
+from stratctl.plan import Origin, worked_out
+from stratctl.plan.workings import Workings
 from stratctl.resolve.entries import ENTRY_AMOUNTS, named_entries
 
 STRATEGY_ID = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
@@ -327,11 +328,15 @@ class World:
 
     def plan(self, space: Workspace | None = None) -> Plan:
         """Diff and plan this world."""
+        return self.workings(space).plan
+
+    def workings(self, space: Workspace | None = None) -> Workings:
+        """The plan with everything that it was made from."""
         space = space or Workspace(threads=1)
         configuration = self.configuration(space)
         live = self.live(space)
         refuse_changed_entries(configuration.desired, live, self.bound(space))
-        return make_plan(
+        return worked_out(
             diff(configuration.desired, live),
             live,
             configuration,

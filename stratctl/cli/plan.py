@@ -20,6 +20,7 @@ from stratctl.cli.outputs import write_outputs
 from stratctl.cli.state import State
 
 if TYPE_CHECKING:
+    from stratctl.core.explanation import Explained
     from stratctl.core.plan import Plan
     from stratctl.view import human
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     help="Save the plan: stratctl apply FILE.",
 )
 @format_option("text", "markdown", "json")
+@click.option(
+    "--explain",
+    "asked",
+    multiple=True,
+    metavar="CODE|call:N",
+    help="Say why, for a participant or a call, in the place of the plan. Repeatable.",
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 2 when there are changes.")
 @click.option("--target", multiple=True, metavar="STRATEGY", help="Only this one. Repeatable.")
 @click.option("--exclude", multiple=True, metavar="STRATEGY", help="Not this one. Repeatable.")
@@ -46,6 +54,7 @@ def plan(
     *,
     out: Path | None,
     chosen: str | None,
+    asked: tuple[str, ...],
     detailed_exitcode: bool,
     target: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -73,6 +82,8 @@ def plan(
       stratctl plan -v                          # every row
       stratctl plan --out plan.zip && stratctl apply plan.zip
       stratctl plan --format markdown           # for a pull request
+      stratctl plan --explain CUST01            # why something happens to it, or does not
+      stratctl plan --explain call:3 --json     # the same for everybody in a call
       stratctl plan --target blue-chip          # the others are left alone, and it says so
       stratctl plan --ack liquidations=3 --reason "closing three test accounts"
     """
@@ -80,7 +91,8 @@ def plan(
     from stratctl.core.surroundings import Surroundings
 
     state.choose(chosen)
-    made = pipeline.plan(
+    participants, calls = _asked(asked, state.format)
+    made, explained = pipeline.plan_explained(
         state.root(),
         environment=state.env,
         environ=Surroundings(os.environ),
@@ -88,11 +100,14 @@ def plan(
         target=target,
         exclude=exclude,
         acknowledgements=acknowledgements(acks, reason, today()),
+        participants=participants,
+        calls=calls,
         progress=state.console.progress,
     )
     if out:
         pipeline.write_plan(made, out)
-    state.console.result(text(state, made, file=str(out or "")))
+    shown = _why(state, made, explained) if asked else text(state, made, file=str(out or ""))
+    state.console.result(shown)
     if out:
         state.console.note(f"Saved as {out}, digest {made.digest}\n")
     code = exit_code(made, detailed=detailed_exitcode)
@@ -107,7 +122,9 @@ def plan(
 def show(state: State, file: Path, chosen: str | None) -> int:
     """Show a saved plan, stale ones too.
 
-    Only a file that does not hold the plan that its digest names is refused (exit code 4).
+    Only a file that does not hold the plan that its digest names is refused (exit code 4). A file
+    holds what is sent and not what everybody holds, so it cannot explain: ask stratctl plan
+    --explain.
 
     \b
     Examples:
@@ -137,6 +154,32 @@ def text(state: State, made: Plan, *, file: str = "") -> str:
         width=console.width,
         then=human.next_step(made, file),
     )
+
+
+def _asked(asked: tuple[str, ...], format_: str) -> tuple[list[str], list[int]]:
+    """Participants and numbers of calls. Raises click.UsageError."""
+    if asked and format_ == "markdown":
+        raise click.UsageError("--explain is shown as text or json")
+    participants, calls = [], []
+    for one in asked:
+        word, colon, number = one.partition(":")
+        if not colon:
+            participants.append(one)
+        elif word == "call" and number.isascii() and number.isdigit() and len(number) < 10:
+            calls.append(int(number))
+        else:
+            raise click.UsageError(f"--explain {one}: name a participant or, as call:3, a call")
+    return participants, calls
+
+
+def _why(state: State, made: Plan, explained: Explained) -> str:
+    """Explanations in the format that was chosen."""
+    from stratctl.view import explanation, explanation_json
+
+    if state.format == "json":
+        return explanation_json.text_of(made, explained)
+    console = state.console
+    return explanation.text(explained, color=console.colors_results, width=console.width)
 
 
 def level(state: State) -> human.Level:

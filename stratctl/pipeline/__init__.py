@@ -21,13 +21,15 @@ from stratctl.pipeline.applying import Conversation, apply_plan
 from stratctl.pipeline.configuring import configure, narrowed, resolve_every_environment
 from stratctl.pipeline.formatting import format_bytes, format_file, targets, write
 from stratctl.pipeline.linting import lint_project
-from stratctl.pipeline.planning import PlanInput, make
+from stratctl.pipeline.planning import PlanInput, work_out
 from stratctl.pipeline.provenance import provenance_of
 from stratctl.pipeline.session import Session
 from stratctl.pipeline.statusing import status_of
+from stratctl.plan.explain import explained
 
 if TYPE_CHECKING:
     from stratctl.core.diagnostic import Diagnostic
+    from stratctl.core.explanation import Explained
     from stratctl.core.plan import Acknowledgement, Plan
     from stratctl.core.report import Applied, AuditReport, Formatted, Progress, Status, Watcher
     from stratctl.core.settings import Configuration
@@ -41,6 +43,7 @@ __all__ = [
     "halt",
     "lint",
     "plan",
+    "plan_explained",
     "read_plan",
     "resume",
     "snapshot",
@@ -117,6 +120,35 @@ def plan(
     progress: Progress,
 ) -> Plan:
     """Diff and plan. Holds a GET-only transport, takes no lock and writes nothing anywhere."""
+    return plan_explained(
+        root,
+        environment=environment,
+        environ=environ,
+        snapshot=snapshot,
+        target=target,
+        exclude=exclude,
+        acknowledgements=acknowledgements,
+        progress=progress,
+    )[0]
+
+
+def plan_explained(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    snapshot: Path | None = None,
+    target: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    acknowledgements: Sequence[Acknowledgement] = (),
+    participants: Sequence[str] = (),
+    calls: Sequence[int] = (),
+    progress: Progress,
+) -> tuple[Plan, Explained]:
+    """The same plan, with why it does what it does to these participants and in these calls.
+
+    Raises UsageError for a participant that nobody knows and for a call that the plan has not.
+    """
     with Session(root, environment, environ, acknowledgements) as session:
         configuration = narrowed(session.configuration, target=target, exclude=exclude)
         booked = session.read_journal().booked(session.workspace)
@@ -125,7 +157,7 @@ def plan(
             if snapshot
             else session.read_live(configuration, booked, progress)
         )
-        return make(
+        workings = work_out(
             PlanInput(
                 configuration=configuration,
                 live=live,
@@ -134,6 +166,7 @@ def plan(
                 complete=not (target or exclude),
             )
         )
+        return workings.plan, explained(workings, participants, calls)
 
 
 def write_plan(plan: Plan, path: Path) -> None:

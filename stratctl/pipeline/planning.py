@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from stratctl.diff import diff, refuse_changed_entries
 from stratctl.pipeline.waiting import unknown_waits
-from stratctl.plan import Origin, make_plan
+from stratctl.plan import Origin, worked_out
 
 if TYPE_CHECKING:
     from stratctl.core.plan import Plan
     from stratctl.core.settings import Configuration
     from stratctl.core.state import Booked, Live, Vector, Verb
     from stratctl.pipeline.provenance import Provenance
+    from stratctl.plan.workings import Workings
 
 PLAN_LIFE = timedelta(hours=4)
 """A plan older than this is stale: prices, people and books move."""
@@ -58,6 +59,11 @@ def sent_lately(booked: Booked, as_of: datetime) -> tuple[tuple[str, int, int], 
 
 def make(given: PlanInput) -> Plan:
     """The plan. Raises InputError where desired contradicts what has happened."""
+    return work_out(given).plan
+
+
+def work_out(given: PlanInput) -> Workings:
+    """The plan with everything that it was made from. Raises as make."""
     declared = {strategy.name for strategy in given.configuration.desired.strategies}
     live = given.live
     if not given.complete:
@@ -65,7 +71,7 @@ def make(given: PlanInput) -> Plan:
         live = replace(live, strategies=shown)
     refuse_changed_entries(given.configuration.desired, live, given.booked.entries)
     made = datetime.fromisoformat(live.as_of)
-    return make_plan(
+    return worked_out(
         diff(given.configuration.desired, live),
         live,
         given.configuration,

@@ -156,6 +156,6 @@ def worked_out(
         terms=terms,
         flows=flows,
         rebalances=rebalances,
-        aims=aims,
+        aims=sharing.aims if sharing else None,
         measured=measured,
     )

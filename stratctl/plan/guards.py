@@ -74,7 +74,7 @@ def guard_findings(
     findings: list[GuardFinding] = []
     relied_on: dict[str, Acknowledgement] = {}
     for measure in measures:
-        limit, setting = _limit(measure, configuration)
+        limit, setting = limit_of(measure, configuration)
         if measure.value <= limit:
             continue
         covering = next((a for a in valid if covers(a, measure.rule, Fraction(measure.text))), None)
@@ -236,7 +236,8 @@ def _float(floats: Sequence[FloatNeed]) -> Iterator[Measure]:
             )
 
 
-def _limit(measure: Measure, configuration: Configuration) -> tuple[Fraction, Span | None]:
+def limit_of(measure: Measure, configuration: Configuration) -> tuple[Fraction, Span | None]:
+    """What the measure may be, and where that is set; no place where it is the default."""
     if measure.limit is not None:
         return measure.limit, None
     guard = configuration.policy.guard(measure.rule)

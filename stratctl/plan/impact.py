@@ -32,7 +32,7 @@ def impacts(
         return ()
     values = managed_values(changes, live, terms)
     movements = _movements(calls, rows)
-    by_asset = _turnover_by_asset(changes, live, terms, calls, rows, legs)
+    by_asset = turnover_by_asset(live, terms, calls, rows, legs)
     found = []
     for change in changes.strategies:
         name, currency = change.desired.name, change.desired.quoted_currency
@@ -157,15 +157,17 @@ def _movements(calls: Sequence[Call], rows: Table) -> dict[str, tuple[int, int]]
     }
 
 
-def _turnover_by_asset(
-    changes: Changes,
+def turnover_by_asset(
     live: Live,
     terms: Terms,
     calls: Sequence[Call],
     rows: Table,
     legs: Table,
 ) -> dict[str, list[tuple[str, int, int]]]:
-    """Per Strategy: (asset, bought, sold) in 10⁻⁸ of the currency, over all verbs."""
+    """Per Strategy: (asset, bought, sold) in 10⁻⁸ of the currency, over all verbs.
+
+    ``legs``: those of the rebalances among ``calls``.
+    """
     space = rows.workspace
     shares = [
         (call.number, call.strategy, call.strategy_id, call.verb.value, asset, weight)

@@ -10,7 +10,7 @@ one-way turnover to the target.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.errors import InputError
@@ -71,6 +71,21 @@ _PARTS_ROWS = {
     "minimum_e8": "HUGEINT",
     "value_e8": "HUGEINT",
 }
+
+MEASURED_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "asset": "VARCHAR",
+    "weight_e18": "HUGEINT",
+    "band_e18": "HUGEINT",
+    "minimum_e8": "HUGEINT",
+    "value_e8": "HUGEINT",
+    "whole_e8": "HUGEINT",
+    "sizes_e8": "HUGEINT",
+    "breached": "BOOLEAN",
+}
+"""An asset of a participant beside the whole; ``sizes_e8``: all legs to the target together, NULL
+where holdings cannot be judged; ``breached``: this asset is outside its band."""
 
 _CUT_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR", "cut_e8": "HUGEINT"}
 
@@ -143,7 +158,9 @@ LEFT JOIN {parts} AS share
 _AIMED_SHARE = """(CASE WHEN aimed.vector_text IS NULL THEN coalesce(paired.weight_e18, 0)
     ELSE coalesce(share.weight_e18, 0) END)"""
 
-_JUDGED = """
+BREACHED = "size_e8 > greatest(band_e8, minimum_e8)"
+
+_LEGS = """
 WITH whole AS (
     SELECT strategy, participant_code, {whole} AS whole_e8,
         min(asset) FILTER (weight_e18 IS NULL) AS foreign_asset,
@@ -151,22 +168,25 @@ WITH whole AS (
     FROM {parts} {cut} GROUP BY ALL
 ),
 legs AS (
-    SELECT strategy, participant_code,
+    SELECT strategy, participant_code, asset,
         abs({wanted} - value_e8) AS size_e8,
         greatest(0, value_e8 - {wanted}) AS sold_e8,
         {band} AS band_e8,
         greatest(minimum_e8, 1) AS minimum_e8
     FROM {parts} JOIN whole USING (strategy, participant_code)
     WHERE foreign_asset IS NULL AND unpriced_asset IS NULL
-),
-sized AS (
+)
+"""
+
+_JUDGED = """
+, sized AS (
     SELECT strategy, participant_code,
         bool_or(size_e8 >= minimum_e8) AS worth_sending,
         -- Buys are paid by the sells of the same rebalance, so it moves nothing unless a leg of
         -- each side reaches its minimum.
         bool_or(sold_e8 >= minimum_e8) AND bool_or(size_e8 >= minimum_e8 AND sold_e8 = 0)
             AS can_trade,
-        bool_or(size_e8 > greatest(band_e8, minimum_e8)) AS breached,
+        bool_or({breached}) AS breached,
         sum(size_e8)::HUGEINT AS sizes_e8,
         sum(sold_e8)::HUGEINT AS sold_e8
     FROM legs GROUP BY ALL
@@ -373,24 +393,55 @@ def _cut(candidates: Table, aims: Aims) -> Table:
 
 
 def _judged(candidates: Table, parts: Table, terms: Terms, cut: Table | None = None) -> Table:
+    return candidates.workspace.select(
+        "judged",
+        _JUDGED_ROWS,
+        _legs_sql(parts, cut)
+        + _JUDGED.format(
+            candidates=candidates,
+            targets=terms.targets,
+            breached=BREACHED,
+            portfolio=share_sql("whole.whole_e8", "(2 * targets.portfolio_e18)"),
+        ),
+    )
+
+
+def _legs_sql(parts: Table, cut: Table | None) -> str:
     whole, joined = "sum(value_e8)::HUGEINT", ""
     if cut is not None:
         whole = "(sum(value_e8) + coalesce(any_value(cut_e8), 0))::HUGEINT"
         joined = f"LEFT JOIN {cut} USING (strategy, participant_code)"
-    return candidates.workspace.select(
-        "judged",
-        _JUDGED_ROWS,
-        _JUDGED.format(
-            parts=parts,
-            candidates=candidates,
-            targets=terms.targets,
-            wanted=share_sql("whole_e8"),
-            band=share_sql("whole_e8", "band_e18"),
-            portfolio=share_sql("whole.whole_e8", "(2 * targets.portfolio_e18)"),
-            whole=whole,
-            cut=joined,
-        ),
+    return _LEGS.format(
+        parts=parts,
+        wanted=share_sql("whole_e8"),
+        band=share_sql("whole_e8", "band_e18"),
+        whole=whole,
+        cut=joined,
     )
+
+
+def measured_parts(
+    candidates: Table, live: Live, terms: Terms, aims: Aims | None = None
+) -> list[tuple[Any, ...]]:
+    """MEASURED_ROWS of a few candidates, measured as rebalances are judged; for explanations."""
+    parts = parts_of(candidates, live, terms, aims)
+    legs = _legs_sql(parts, _cut(candidates, aims) if aims else None)
+    return candidates.workspace.select(
+        "measured",
+        MEASURED_ROWS,
+        f"""
+        {legs}
+        SELECT strategy, participant_code, asset, weight_e18, band_e18, minimum_e8, value_e8,
+            whole_e8, (sum(size_e8) OVER each)::HUGEINT AS sizes_e8,
+            coalesce(breached, false) AS breached
+        FROM {parts} AS parts
+        JOIN whole USING (strategy, participant_code)
+        LEFT JOIN (
+            SELECT strategy, participant_code, asset, size_e8, {BREACHED} AS breached FROM legs
+        ) USING (strategy, participant_code, asset)
+        WINDOW each AS (PARTITION BY strategy, participant_code)
+        """,
+    ).rows()
 
 
 def refuse_dropped_assets(changes: Changes, live: Live) -> None:

@@ -28,5 +28,6 @@ class Workings:
     flows: Flows
     rebalances: Rebalances
     aims: Aims | None
+    """The vectors of flows that share them."""
     measured: tuple[Measure, ...]
     """What every guard measured, above its limit or not."""

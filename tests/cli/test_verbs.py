@@ -41,6 +41,28 @@ def test_the_exit_code_is_the_same_for_every_format(world: World) -> None:
         assert "No changes. Live matches the configuration." in done.out
 
 
+def test_a_plan_explains_somebody_and_a_call(world: World) -> None:
+    """--explain stands in the place of the plan, names lines, and leaves the exit code alone."""
+    why = world("plan --explain P00001 --explain call:2 --detailed-exitcode")
+    assert why.code == Exit.CHANGES
+    assert "USD 15,000.00 is declared, USD 0.00 has moved" in why.out
+    assert "strategies/founders.yaml:" in why.out
+    assert "limit 100000 (policy.yaml:" in why.out
+    assert "Call 2: enroll in blue-chip, 2 participants, USD 20,000.00" in why.out
+    assert "Digest:" not in why.out
+    assert "\x1b" not in why.out
+    document = json.loads(world("plan --explain P00001 --json").out)
+    assert [row["amount"] for row in document["participants"][0]["rows"]] == ["15000.00"]
+    nobody = world("plan --explain P0001")
+    assert (nobody.code, nobody.out) == (Exit.USAGE, "")
+    assert "did you mean P00001?" in nobody.err
+    for wrong in ("call:x", "call:", "verb:3", "call:²"):
+        refused = world(f"plan --explain {wrong}")
+        assert refused.code == Exit.USAGE
+        assert "as call:3" in refused.err
+    assert world("plan --explain P00001 --format markdown").code == Exit.USAGE
+
+
 def test_a_saved_plan_is_shown_and_applied(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from stratctl import pipeline
 from stratctl.pipeline import planning
-from stratctl.plan import make_plan
+from stratctl.plan import worked_out
 from tests.e2e.world import ROOT, Project, Sandbox, silent
 
 PLAN = """
@@ -130,11 +130,11 @@ def test_canary_a_plan_with_chance_in_it(
     flips = iter((False, True))
 
     def careless(*arguments: object) -> object:
-        plan = make_plan(*arguments)  # type: ignore[arg-type]  # the arguments come as a list
-        calls = plan.calls[::-1] if next(flips) else plan.calls
-        object.__setattr__(plan, "calls", calls)
-        return plan
+        made = worked_out(*arguments)  # type: ignore[arg-type]  # the arguments come as a list
+        calls = made.plan.calls[::-1] if next(flips) else made.plan.calls
+        object.__setattr__(made.plan, "calls", calls)
+        return made
 
-    monkeypatch.setattr(planning, "make_plan", careless)
+    monkeypatch.setattr(planning, "worked_out", careless)
     with pytest.raises(AssertionError):
         test_live_and_its_snapshot(pictured)

@@ -1,0 +1,309 @@
+"""Explanations agree with the plan that they explain, and say so in text and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stratctl.core.errors import InputError, UsageError
+from stratctl.core.explanation import Explained, Explanation
+from stratctl.core.settings import GUARD_RULES
+from stratctl.core.state import PARTICIPANT_ROWS, VERB_ORDER, Drift, Target, Verb
+from stratctl.core.tables import Workspace
+from stratctl.plan.explain import explained
+from stratctl.plan.explain.rules import COUNTED_BY
+from stratctl.plan.workings import Workings
+from stratctl.view import explanation, explanation_json
+from tests.plan.generate import worlds
+from tests.plan.planned import Bench, dice, law
+from tests.plan.test_cases import CASES, read
+from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
+
+GOLDEN = Path(__file__).parent / "golden" / "explain"
+EVERY = 5
+"""One world of so many is explained: its plan is made anew, because explaining reads tables."""
+
+_bench = Bench()
+
+VERBS = {
+    "flow": {Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.ENROLL},
+    "exit": {Verb.LIQUIDATE},
+    "rebalance": {Verb.REBALANCE},
+    "flag": {Verb.FLAGS, Verb.ENROLL},
+}
+
+
+def everybody(world: World) -> list[str]:
+    """Everybody whom a world names."""
+    return sorted({said.code for said in world.declared} | {has.code for has in world.holders})
+
+
+def agrees(world: World, workings: Workings, found: Explained) -> None:
+    """What is explained is what is planned, row by row and call by call."""
+    plan = workings.plan
+    calls = {call.number: call for call in plan.calls}
+    people = {(one.strategy, one.participant_code): one for one in found.participants}
+    assert {key for key, one in people.items() if one.standing == "declared"} >= {
+        (said.strategy, said.code) for said in world.declared
+    }
+    told = {
+        (row.call.number, one.participant_code, row.amount_minor, row.auto_rebalance, row.reason)
+        for one in found.participants
+        for row in one.memberships
+    }
+    assert told == {
+        (number, code, amount, flag, reason)
+        for number, code, amount, flag, _, _, reason, *_ in plan.rows.rows()
+    }
+    for one in people.values():
+        verbs = {row.call.verb for row in one.memberships}
+        for answer in one.answers:
+            assert answer.happens == bool(verbs & VERBS[answer.about]), answer
+            assert answer.happens or answer.why != "held_back", answer
+        assert bool(one.answers) == (one.standing == "declared")
+    held = {
+        (one.strategy, one.participant_code, row.reason)
+        for one in people.values()
+        for row in one.held
+    }
+    assert held == {(name, code, reason) for name, code, reason, *_ in plan.blocked.rows()}
+    satisfied = {key for key, one in people.items() if one.satisfied}
+    assert satisfied == {(name, code) for name, code, *_ in plan.satisfied.rows()}
+    assert {key for key, one in people.items() if one.forfeited} == {
+        (name, code) for name, code, *_ in plan.forfeits.rows()
+    }
+    assert [one.call for one in found.calls] == list(calls.values())
+    for each in found.calls:
+        assert sum(rows for _, rows in each.reasons) == each.call.rows
+
+
+def flows_add_up(found: Explained) -> None:
+    """What is held after a flow is what is held now and the flow, but for what is cut."""
+    for one in found.participants:
+        held = one.holdings
+        flow_e8 = sum(
+            (row.amount_minor or 0) * (-1 if row.call.verb is Verb.PARTIAL_SELL else 1) * 10**6
+            for row in one.memberships
+        )
+        if held and held.now_e8 is not None and held.after_e8 is not None:
+            if any(row.call.verb is Verb.LIQUIDATE for row in one.memberships):
+                assert held.after_e8 == 0
+            else:
+                assert 0 <= held.now_e8 + flow_e8 - held.after_e8 <= len(held.positions)
+
+
+@law(worlds)
+def test_explanations_agree_with_the_plan(world: World) -> None:
+    """In a call exactly if the explanation says so, with the same amounts; nobody is left out."""
+    if dice(world).randrange(EVERY):
+        return
+    try:
+        workings = world.workings(_bench.space())
+    except InputError:
+        return
+    numbers = [call.number for call in workings.plan.calls]
+    found = explained(workings, everybody(world), numbers)
+    agrees(world, workings, found)
+    flows_add_up(found)
+    text, document = explanation.text(found), json.loads(shown(workings, found))
+    for one, told in zip(found.participants, document["participants"], strict=True):
+        assert f"{one.participant_code} in {one.strategy}" in text
+        assert [row["call"] for row in told["rows"]] == [row.call.number for row in one.memberships]
+
+
+def shown(workings: Workings, found: Explained) -> str:
+    """As JSON."""
+    return explanation_json.text_of(workings.plan, found)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(
+            lambda one: replace(one, memberships=one.memberships[:-1]), id="a row is left out"
+        ),
+        pytest.param(
+            lambda one: replace(
+                one, answers=tuple(replace(a, happens=not a.happens) for a in one.answers)
+            ),
+            id="it says the opposite",
+        ),
+    ],
+)
+def test_canary_an_explanation_that_disagrees_is_caught(
+    wrong: Callable[[Explanation], Explanation],
+) -> None:
+    """The law fails for explanations that say something else than the plan."""
+    world = World(declared=[Declared("P1")])
+    workings = world.workings()
+    found = explained(workings, ["P1"], [1])
+    agrees(world, workings, found)
+    mistaken = replace(found, participants=tuple(map(wrong, found.participants)))
+    with pytest.raises(AssertionError):
+        agrees(world, workings, mistaken)
+
+
+# --- what it looks like ------------------------------------------------------------------------
+
+SHOWN = (
+    "shared-vintage",
+    "edge-one-vintage",
+    "band-edge",
+    "exit-and-forfeit",
+    "partial-sell-infeasible",
+    "small-enrolment",
+    "parked",
+    "no-price",
+    "removal",
+    "source-live-flags",
+    "split-by-size",
+)
+
+
+@pytest.mark.parametrize("case", SHOWN)
+def test_an_explanation_looks_as_it_did(case: str, golden: Callable[[Path, str], None]) -> None:
+    """Everybody and every call of a worked example, as text, is the checked-in page."""
+    world = read(json.loads((CASES / case / "world.json").read_text(encoding="utf-8")))
+    workings = world.workings(Workspace(threads=1))
+    numbers = [call.number for call in workings.plan.calls]
+    golden(GOLDEN / f"{case}.txt", explanation.text(explained(workings, everybody(world), numbers)))
+
+
+def test_json_says_what_the_text_says(golden: Callable[[Path, str], None]) -> None:
+    """Every fact of an explanation is there for machines, beside the sentence."""
+    world = read(json.loads((CASES / "shared-vintage" / "world.json").read_text(encoding="utf-8")))
+    workings = world.workings(Workspace(threads=1))
+    golden(GOLDEN / "shared-vintage.json", shown(workings, explained(workings, ["P1"], [1])))
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_an_explanation_fits_the_page(width: int) -> None:
+    """No line of words is wider than the page; colours change no letter."""
+    world = read(json.loads((CASES / "shared-vintage" / "world.json").read_text(encoding="utf-8")))
+    workings = world.workings(Workspace(threads=1))
+    found = explained(workings, ["P1"], [1, 2])
+    plain = explanation.text(found, width=width)
+    assert all(len(line) <= width or line.startswith("      ") for line in plain.splitlines())
+    colored = explanation.text(found, width=width, color=True)
+    assert "\x1b[" in colored
+    assert "\x1b[" not in plain
+
+
+# --- who is asked about ------------------------------------------------------------------------
+
+
+def test_somebody_unknown_is_told_who_is_near() -> None:
+    """A code that nobody has is a usage error that names the one most like it."""
+    workings = World(declared=[Declared("CUST01")]).workings()
+    with pytest.raises(UsageError) as refused:
+        explained(workings, ["CUTS01"], [])
+    assert refused.value.hint == "did you mean CUST01?"
+    with pytest.raises(UsageError) as refused:
+        explained(workings, ["zzzzzz"], [])
+    assert "as the provider writes them" in refused.value.hint
+
+
+def test_letters_in_the_wrong_case_are_near() -> None:
+    """Who types in small letters is understood, and not obeyed: codes are exact."""
+    workings = World(declared=[Declared("CUST01")]).workings()
+    with pytest.raises(UsageError) as refused:
+        explained(workings, ["cust01"], [])
+    assert refused.value.hint == "did you mean CUST01?"
+
+
+def test_a_narrowed_plan_says_that_it_is() -> None:
+    """Who stands only in a Strategy that was left out is not simply unknown."""
+    workings = World(declared=[Declared("CUST01")]).workings()
+    narrowed = replace(workings, plan=replace(workings.plan, complete=False))
+    with pytest.raises(UsageError) as refused:
+        explained(narrowed, ["OTHER9"], [])
+    assert "leaves out some Strategies" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("declared", "has"), [([], "it has none"), ([Declared("P1")], "it has calls 1 to 1")]
+)
+def test_a_call_that_is_not_there_is_an_error(declared: list[Declared], has: str) -> None:
+    """The error says which calls there are."""
+    with pytest.raises(UsageError) as refused:
+        explained(World(declared=declared).workings(), [], [7])
+    assert refused.value.hint == has
+
+
+def test_people_that_nothing_declares_are_explained() -> None:
+    """Removed, unmanaged and unused people are told apart, and nothing happens to them."""
+    world = World(
+        declared=[Declared("P1")],
+        holders=[Holder("P1"), Holder("P2"), Holder("P3", target=None)],
+    )
+    space = Workspace(threads=1)
+    workings = world.workings(space)
+    listed = space.table("platform", PARTICIPANT_ROWS, [["P1", "P2", "P3", "P4"], ["approved"] * 4])
+    workings = replace(workings, live=replace(workings.live, participants=listed))
+    found = explained(workings, ["P2", "P3", "P4"], [])
+    assert [one.standing for one in found.participants] == ["removed", "unmanaged", "unused"]
+    assert {check.rule for check in found.participants[0].guards} == {"removals", "removals_share"}
+    text = explanation.text(found)
+    assert "Omission is not a sale" in text
+    assert "No cohort names it" in text
+    assert "The platform knows it" in text
+    assert [one["because"] != "" for one in json.loads(shown(workings, found))["participants"]]
+    with pytest.raises(UsageError) as refused:
+        explained(workings, ["P44"], [])
+    assert refused.value.hint == "did you mean P4?"
+
+
+def test_somebody_in_two_strategies_is_explained_in_both() -> None:
+    """One code, one explanation for each Strategy."""
+    world = World(
+        declared=[Declared("P1"), Declared("P1", strategy="red")],
+        strategies=[strategy(), strategy("red")],
+    )
+    found = explained(world.workings(), ["P1", "P1"], [])
+    assert [one.strategy for one in found.participants] == ["blue", "red"]
+
+
+# --- what decided ------------------------------------------------------------------------------
+
+
+def test_what_is_a_hair_out_of_band_is_shown_with_digits_that_tell() -> None:
+    """Two shares that round to the same text get as many digits as tell them apart."""
+    held = holdings_worth({"BTC": "50000", "ETH": "2500"}, BTC="550.01", ETH="449.99")
+    half = vector(BTC="0.5", ETH="0.5")
+    world = World(
+        declared=[Declared("P1")],
+        holders=[Holder("P1", held, target=half.text)],
+        strategies=[strategy(targets=(Target(half, ()),), rebalance_on="drift")],
+        prices={"BTC": "50000", "ETH": "2500"},
+    )
+    text = " ".join(explanation.text(explained(world.workings(), ["P1"], [])).split())
+    assert "BTC is at 55.001 %, 5.001 points above 50.00 %, and its band is 5.000 points" in text
+
+
+def test_a_band_below_the_smallest_leg_says_so() -> None:
+    """Where the minimum leg is wider than the band, the minimum decides and is named."""
+    half = vector(BTC="0.5", ETH="0.5")
+    world = World(
+        declared=[Declared("P1")],
+        holders=[Holder("P1", holdings_worth(BTC="52", ETH="48"), target=half.text)],
+        strategies=[
+            strategy(
+                targets=(Target(half, ()),),
+                rebalance_on="drift",
+                drift=Drift(*(replace(strategy().drift).absolute / 5 for _ in range(3))),
+            )
+        ],
+    )
+    text = explanation.text(explained(world.workings(), ["P1"], []))
+    assert "its smallest leg is as wide as 5.00 points" in " ".join(text.split())
+
+
+def test_every_verb_has_guards_and_every_guard_is_known() -> None:
+    """No verb that trades is without a guard, and no guard is named that there is not."""
+    trading = [verb for verb in VERB_ORDER if verb not in (Verb.CREATE, Verb.METADATA, Verb.FLAGS)]
+    assert sorted(COUNTED_BY) == sorted(trading)
+    assert {rule for rules in COUNTED_BY.values() for rule in rules} <= set(GUARD_RULES)
