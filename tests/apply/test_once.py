@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.apply.machine import Crash, Machine, head_slot
@@ -49,6 +49,7 @@ def check_once(machine: Machine) -> None:
     assert head_slot(provider) == before
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(declared=amounts, deceptions=faults, lag=st.integers(0, 40), late=st.integers(0, 20))
 def test_every_flow_moves_once_through_any_deception(
     declared: dict[str, int], deceptions: list[str], lag: int, late: int
@@ -61,6 +62,7 @@ def test_every_flow_moves_once_through_any_deception(
         check_once(machine)
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(
     declared=amounts,
     deceptions=faults,

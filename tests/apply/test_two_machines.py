@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratctl.apply import Breaker, StrategyResult, apply_strategy, drive
@@ -87,6 +87,7 @@ class Rival:
         return True
 
 
+@settings(max_examples=settings().max_examples // 3)
 @given(
     declared=amounts,
     rise=amounts,

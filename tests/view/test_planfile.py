@@ -86,7 +86,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 amounts = st.none() | st.integers(0, 10**14)
 
 
-@settings(max_examples=60)  # each example writes and reads four tables
+@settings(max_examples=25)  # each example writes and reads four tables
 @given(
     st.dictionaries(
         codes,
