@@ -100,7 +100,8 @@ def book(space: Workspace, case: str, participants: int) -> tuple[Configuration,
             0::BIGINT AS withdrawn_minor, 0::BIGINT AS tolerance_minor, false AS has_foreign,
             NULL::VARCHAR AS busy,
             '{target}' AS target_text, 0 AS target_epoch, false AS exited,
-            NULL::VARCHAR AS parked, NULL::VARCHAR AS standing
+            NULL::VARCHAR AS parked, NULL::VARCHAR AS standing,
+            NULL::BIGINT AS rebalanced_at
         FROM {people} WHERE {present}
         """,
     )

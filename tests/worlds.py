@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
 from stratctl.core.diagnostic import Span
 from stratctl.core.money import format_units, parse_amount, parse_units, parse_weight
 from stratctl.core.plan import Acknowledgement, Plan
-from stratctl.core.settings import Configuration, Environment, Guard, Policy
+from stratctl.core.settings import Configuration, Cooldown, Environment, Guard, Policy
 from stratctl.core.state import (
     DESIRED_ROWS,
     HOLDINGS_ROWS,
@@ -110,6 +111,8 @@ class Holder:
     standing: str | None = None
     tolerance: str = "0"
     strategy: str = "blue"
+    rebalanced: str | None = None
+    """When our last rebalance of the participant was sent."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +182,8 @@ class World:
     """(currency, money in, money out) of the day before, in minor units."""
     waiting_unknown: dict[str, str] = field(default_factory=dict)
     """Strategy -> since when its flows may have waited."""
+    cooldown: tuple[int, str] = (168, "0.10")
+    """(hours, bypass)"""
     cash_flow: str = "off"
     destination: str = "target"
     agreed: tuple[tuple[str, Verb, Vector], ...] = ()
@@ -239,6 +244,7 @@ class World:
                 participants_per_call=self.per_call,
                 cash_flow=self.cash_flow,
                 destination=self.destination,
+                cooldown=Cooldown(self.cooldown[0], Fraction(self.cooldown[1])),
             ),
             desired=Desired(
                 strategies=tuple(
@@ -275,6 +281,7 @@ class World:
                 h.exited,
                 h.parked,
                 h.standing,
+                int(datetime.fromisoformat(h.rebalanced).timestamp()) if h.rebalanced else None,
             )
             for h in self.holders
         ]

@@ -31,6 +31,7 @@ CHANGE_ROWS = {
     "retarget": "VARCHAR",
     "stopped": "VARCHAR",
     "stopped_detail": "VARCHAR",
+    "rebalanced_at": "BIGINT",
 }
 """One row per desired participant that differs from live in anything.
 
@@ -40,7 +41,8 @@ never move. ``flag`` is the auto_rebalance flag to have. ``retarget`` says why t
 need work: ``changed`` (the declared target is another than the last one satisfied), ``epoch`` (one
 more was asked for), ``unknown`` (nothing says what the last target was), ``watch`` (bands are
 watched), or NULL. ``manages_membership``: whether the cohort may enroll and liquidate. ``stopped``
-says why nothing may be done for the row now, or NULL."""
+says why nothing may be done for the row now, or NULL. ``rebalanced_at``: Unix seconds of our last
+rebalance of the participant, or NULL."""
 
 FACT_ROWS = {
     "strategy": "VARCHAR",

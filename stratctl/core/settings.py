@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from fractions import Fraction
 from math import ceil
 
@@ -70,6 +71,20 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Cooldown:
+    """How long a participant rests after a rebalance before drift is repaired again."""
+
+    hours: int
+    """0: nobody rests."""
+    bypass: Fraction
+    """Portfolio drift strictly above this is repaired all the same."""
+
+    def rests_after(self, as_of: str) -> int:
+        """Who was rebalanced later than this (Unix seconds) rests at ``as_of`` (RFC 3339)."""
+        return int(datetime.fromisoformat(as_of).timestamp()) - self.hours * 3600
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The resolved policy."""
 
@@ -87,6 +102,7 @@ class Policy:
     """off: flows at declared weights | shared: at vectors that also repair drift."""
     destination: str = "target"
     """Where a breached band is rebalanced to: target | edge."""
+    cooldown: Cooldown = Cooldown(168, Fraction(1, 10))
     settings: Settings = ()
     """Where each setting stands that is not a default."""
 

@@ -258,12 +258,14 @@ BOOKED_ROWS = {
     "target_epoch": "INTEGER",
     "exited": "BOOLEAN",
     "parked": "VARCHAR",
+    "rebalanced_at": "BIGINT",
 }
 """Per participant, what our own calls moved. Settled totals count the *requested* amounts of
 settled Executions; pending ones count in full until an outcome is booked. ``target_text`` is the
 declared target that was last satisfied; ``exited``: a liquidation settled, or found nothing,
 after the last buy. ``parked`` is the last refusal that nobody acknowledged, or NULL; two of them
-(``trader_not_enrolled``, ``trader_already_enrolled``) only ask for the other verb."""
+(``trader_not_enrolled``, ``trader_already_enrolled``) only ask for the other verb.
+``rebalanced_at``: when the last rebalance that settled was signed, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,13 +383,15 @@ LIVE_ROWS = {
     "exited": "BOOLEAN",
     "parked": "VARCHAR",
     "standing": "VARCHAR",
+    "rebalanced_at": "BIGINT",
 }
 """One row per (strategy_id, participant_code) that is a Trader or has bookings; ``trader_id`` is
 NULL without a Trader. Totals are settled + pending in full + forfeited + foreign. When a figure
 was rebuilt from Executions it is good to ``tolerance_minor``. ``has_foreign``: an Operation that
 is not ours, finished or not, is among them. ``busy`` says why nothing may be sent for the row now
 (``pending``, ``foreign_operation``, ``mixed_outcome``), or NULL. ``standing`` is the participant's
-status on the platform when it is known not to be approved."""
+status on the platform when it is known not to be approved. ``rebalanced_at``: Unix seconds of the
+last rebalance of our own chain that traded; NULL when there is none."""
 
 HOLDINGS_ROWS = {
     "strategy_id": "VARCHAR",

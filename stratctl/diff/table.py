@@ -45,7 +45,8 @@ SELECT
     live.busy, live.parked, {standing} AS standing,
     live.target_text AS live_target_text,
     coalesce(live.target_epoch, 0) AS live_epoch,
-    coalesce(live.exited, false) AS has_left
+    coalesce(live.exited, false) AS has_left,
+    live.rebalanced_at
 FROM {managed} AS named
 JOIN {declared} AS declared USING (strategy, target)
 LEFT JOIN {live} AS live
@@ -161,7 +162,8 @@ def participant_changes(
                 WHEN 'strategy_stopped' THEN problem
                 WHEN 'parked' THEN parked || ' (to try again, acknowledge parked)'
                 WHEN 'standing' THEN standing
-            END AS stopped_detail
+            END AS stopped_detail,
+            rebalanced_at
         FROM judged
         WHERE more_in_minor > 0 OR more_out_minor > 0 OR leaving OR flag_differs
            OR retarget IS NOT NULL

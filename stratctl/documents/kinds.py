@@ -462,11 +462,16 @@ class Cohort(Document):
 
 
 class Cooldown(Part):
-    """How long a participant is left alone after a rebalance. A changed target ignores it."""
+    """How long a participant rests after a rebalance before drift is repaired again.
 
-    hours: Count = Field(default=168, description="Hours since the last rebalance.")
+    A changed target and a raised epoch ignore it.
+    """
+
+    hours: Count = Field(
+        default=168, description="Hours since our last rebalance of the participant. 0: no rest."
+    )
     bypass: Ratio = Field(
-        default="0.10", description="A drift above this is repaired all the same."
+        default="0.10", description="Portfolio drift above this is repaired all the same."
     )
 
 
@@ -588,7 +593,9 @@ class Policy(Document):
         " where that is proven for everybody in the call.",
     )
     cooldown: Cooldown = Field(
-        default=Cooldown(), description="Rest after a rebalance. Not supported yet."
+        default=Cooldown(),
+        description="Rest between two rebalances for drift.",
+        examples=[{"hours": 24, "bypass": "0.15"}],
     )
     minimums: Minimums = Field(default=Minimums(), description="Amounts too small to trade.")
     prices: Prices = Field(default=Prices(), description="Trust in prices.")

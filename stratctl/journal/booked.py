@@ -79,6 +79,7 @@ class _Row:
     target_epoch: int | None = None
     exited: bool = False
     parked: str | None = None
+    rebalanced_at: int | None = None
     held: int = 0
     """How many refusals in a row said that the balance is held by another Operation."""
 
@@ -170,11 +171,14 @@ class _Fold:
             return
         if self.bindings[event.request_id].outcome is not None:
             return  # the same outcome, journaled again
+        signed = self.bindings[event.request_id].signed_last
         # What was asked for says nothing about another body's Operation.
         asked = {row.participant_code: row.amount_minor or 0 for row in intent.rows if event.proven}
         for outcome in event.rows:
             row = self._row(event.strategy_id, outcome.participant_code)
             _settle(row, outcome, event.verb, asked.get(outcome.participant_code, 0))
+            if event.verb is Verb.REBALANCE and outcome.result is RowResult.SETTLED:
+                row.rebalanced_at = signed
             if event.verb is not Verb.REBALANCE and outcome.result in _MOVED:
                 self._waits_no_more(event.strategy, event.strategy_id, outcome.participant_code)
             satisfies = event.proven and outcome.result in (RowResult.SETTLED, RowResult.SKIPPED)

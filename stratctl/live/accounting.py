@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from stratctl.core.event import Execution, Instruction
 from stratctl.core.money import NotExact, minor_digits, parse_units
@@ -41,6 +42,8 @@ class Counted:
     """True: sold out; False: bought again; None: says nothing about it."""
     foreign: bool = False
     """An Operation that is not ours is among what is counted."""
+    rebalanced_at: int | None = None
+    """Unix seconds of the last rebalance of ours that traded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,11 @@ def count_operation(
         busy = counted.busy or (PENDING if in_flight else None)
         if busy == PENDING and operation.slot is None:
             busy = FOREIGN
-        rows.append(replace(counted, foreign=operation.slot is None, busy=busy))
+        ours = operation.slot is not None
+        traded = busy is None and any(leg.status == "executed" for leg in execution.instructions)
+        rebalanced = verb is Verb.REBALANCE and ours and traded
+        rebalanced_at = _unix(operation.created_at) if rebalanced else None
+        rows.append(replace(counted, foreign=not ours, busy=busy, rebalanced_at=rebalanced_at))
         sells += verb is Verb.PARTIAL_SELL and counted.withdrawn_minor > 0
     return Count(tuple(rows), problem, sells)
 
@@ -100,6 +107,15 @@ def incompleteness(operation: LiveOperation, executions: Sequence[Execution]) ->
     return ""
 
 
+def _unix(created_at: str) -> int | None:
+    """A time of the provider in Unix seconds; None when it cannot be read: then nobody rests."""
+    try:
+        moment = datetime.fromisoformat(created_at)
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
 def merged(counts: Iterable[Counted]) -> tuple[Counted, ...]:
     """One row per participant; ``counts`` come oldest Operation first, ascending codes go out."""
     totals: dict[str, Counted] = {}
@@ -113,6 +129,7 @@ def merged(counts: Iterable[Counted]) -> tuple[Counted, ...]:
             foreign=old.foreign or new.foreign,
             busy=next((why for why in _WORST_FIRST if why in (old.busy, new.busy)), None),
             exited=old.exited if new.exited is None else new.exited,
+            rebalanced_at=old.rebalanced_at if new.rebalanced_at is None else new.rebalanced_at,
         )
     return tuple(totals[code] for code in sorted(totals))
 

@@ -26,6 +26,7 @@ COUNTED_ROWS = {
     "has_foreign": "BOOLEAN",
     "busy": "VARCHAR",
     "exited": "BOOLEAN",
+    "rebalanced_at": "BIGINT",
 }
 
 ACCOUNT_ROWS = {
@@ -115,6 +116,7 @@ def counted_table(workspace: Workspace, counted: Mapping[str, Sequence[Counted]]
             [row.foreign for _, row in rows],
             [row.busy for _, row in rows],
             [row.exited for _, row in rows],
+            [row.rebalanced_at for _, row in rows],
         ),
     )
 
@@ -186,7 +188,8 @@ def live_rows(
             booked.target_epoch,
             coalesce(counted.exited, booked.exited, false) AS exited,
             booked.parked,
-            nullif(participants.standing, 'approved') AS standing
+            nullif(participants.standing, 'approved') AS standing,
+            greatest(counted.rebalanced_at, booked.rebalanced_at) AS rebalanced_at
         FROM keys
         LEFT JOIN {traders} AS traders USING (strategy_id, participant_code)
         LEFT JOIN booked USING (strategy_id, participant_code)

@@ -17,7 +17,7 @@ from stratctl.core.errors import InputError
 from stratctl.core.plan import BLOCKED_ROWS, SATISFIED_ROWS
 from stratctl.core.tables import Table
 from stratctl.plan.flows import SENT_ROWS
-from stratctl.plan.terms import VALUE_E8, share_sql
+from stratctl.plan.terms import VALUE_E8, share_sql, utc_sql
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
@@ -59,6 +59,7 @@ CANDIDATE_ROWS = {
     "target": "INTEGER",
     "retarget": "VARCHAR",
     "flow_e8": "HUGEINT",
+    "rebalanced_at": "BIGINT",
 }
 
 _PARTS_ROWS = {
@@ -107,7 +108,8 @@ SELECT changes.strategy, changes.strategy_id, changes.participant_code, changes.
     (CASE flow.verb
         WHEN 'top_up' THEN flow.amount_minor
         WHEN 'partial_sell' THEN -flow.amount_minor
-        ELSE 0 END)::HUGEINT * targets.minor_e8 AS flow_e8
+        ELSE 0 END)::HUGEINT * targets.minor_e8 AS flow_e8,
+    changes.rebalanced_at
 FROM {changes} AS changes
 JOIN {targets} AS targets USING (strategy, target)
 LEFT JOIN {flows} AS flow USING (strategy, participant_code)
@@ -200,7 +202,9 @@ SELECT candidate.*, whole.whole_e8, sized.sold_e8, sized.sizes_e8,
         WHEN retarget IN ('changed', 'epoch') THEN 'send'
         WHEN breached OR sizes_e8 > {portfolio} THEN
             -- Sent again and again it would never arrive.
-            CASE WHEN retarget = 'watch' AND NOT can_trade THEN 'below_leg_minimum' ELSE 'send' END
+            CASE WHEN retarget = 'watch' AND NOT can_trade THEN 'below_leg_minimum'
+                 WHEN {resting} AND sizes_e8 <= {bypass} THEN 'cooldown'
+                 ELSE 'send' END
         ELSE 'satisfied'
     END AS verdict
 FROM {candidates} AS candidate
@@ -251,7 +255,7 @@ def rebalance_rows(
     )
     return Rebalances(
         sent=sent,
-        blocked=_blocked(changes, judged),
+        blocked=_blocked(changes, judged, terms),
         satisfied=_satisfied(changes, judged),
         legs=space.select(
             "legs",
@@ -266,8 +270,9 @@ def rebalance_rows(
     )
 
 
-def _blocked(changes: Changes, judged: Table) -> Table:
-    """What stands in the way: an unnamed asset, a missing price, or a stop that was known before.
+def _blocked(changes: Changes, judged: Table, terms: Terms) -> Table:
+    """What stands in the way: an unnamed asset, a missing price, a rest after the last rebalance,
+    or a stop that was known before.
 
     Of rows that were stopped before, only those are listed that certainly wanted something.
     """
@@ -280,12 +285,15 @@ def _blocked(changes: Changes, judged: Table) -> Table:
                 WHEN 'foreign_asset' THEN foreign_asset
                     || ' is held and is neither allocated nor a named exit'
                 WHEN 'no_price' THEN 'no price for ' || unpriced_asset
+                WHEN 'cooldown' THEN 'out of band, rebalanced ' || {utc_sql("judged.rebalanced_at")}
+                    || ', rests until '
+                    || {utc_sql(f"judged.rebalanced_at + {terms.rest_hours * 3600}")}
                 ELSE 'out of band, but no sell and buy reach the minimum leg'
             END AS detail,
             change.file, change.line, NULL::VARCHAR AS waiting_since
         FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
-        WHERE verdict IN ('foreign_asset', 'no_price', 'below_leg_minimum')
+        WHERE verdict IN ('foreign_asset', 'no_price', 'below_leg_minimum', 'cooldown')
         UNION ALL
         SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line, NULL
         FROM {changes.rows}
@@ -331,7 +339,7 @@ def drift_by_strategy(
         CANDIDATE_ROWS,
         f"""
         SELECT managed.strategy, names.strategy_id, managed.participant_code, managed.target,
-            'watch' AS retarget, 0::HUGEINT AS flow_e8
+            'watch' AS retarget, 0::HUGEINT AS flow_e8, NULL::BIGINT AS rebalanced_at
         FROM {changes.managed} AS managed JOIN {names} AS names USING (strategy)
         JOIN {live.rows} AS live USING (strategy_id, participant_code)
         WHERE live.trader_id IS NOT NULL AND NOT managed.exited
@@ -402,6 +410,8 @@ def _judged(candidates: Table, parts: Table, terms: Terms, cut: Table | None = N
             targets=terms.targets,
             breached=BREACHED,
             portfolio=share_sql("whole.whole_e8", "(2 * targets.portfolio_e18)"),
+            resting=terms.resting,
+            bypass=share_sql("whole.whole_e8", f"(2 * {terms.bypass_e18})"),
         ),
     )
 

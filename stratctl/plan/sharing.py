@@ -76,7 +76,9 @@ _FLOWING_ROWS = {
 
 _FLOWING = """
 SELECT judged.strategy, judged.strategy_id, judged.participant_code, judged.target,
-    change.retarget, 0::HUGEINT AS flow_e8,
+    -- Who rests is not rebalanced, so that nobody counts on it.
+    CASE WHEN retarget IN ('changed', 'epoch') OR NOT {resting} THEN retarget END AS retarget,
+    0::HUGEINT AS flow_e8, rebalanced_at,
     judged.verb, judged.amount_minor::HUGEINT * judged.minor_e8 AS size_e8, judged.held_back
 FROM {judged} AS judged JOIN {changes} AS change USING (strategy, participant_code)
 WHERE judged.verb IN ('top_up', 'partial_sell') AND judged.trader_id IS NOT NULL
@@ -270,6 +272,7 @@ class _Asked:
             _FLOWING.format(
                 judged=judged,
                 changes=self.changes.rows,
+                resting=self.terms.resting,
                 liftable="held_back IN ('below_leg_minimum', 'partial_sell_infeasible',"
                 " 'stale_flow')"
                 if also_stale

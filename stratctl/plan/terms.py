@@ -55,6 +55,11 @@ def ratio_up_sql(part: str, whole: str) -> str:
     return f"({WEIGHT_ONE_E18} - {ratio_down_sql(f'({whole}) - ({part})', whole)})"
 
 
+def utc_sql(seconds: str) -> str:
+    """SQL: Unix seconds as people read them, RFC 3339 in UTC."""
+    return f"strftime(make_timestamp(({seconds}) * 1000000), '%Y-%m-%dT%H:%M:%SZ')"
+
+
 TERM_ROWS = {
     "strategy": "VARCHAR",
     "target": "INTEGER",
@@ -96,6 +101,12 @@ class Terms:
     prices: Table
     price_texts: tuple[tuple[str, str, str], ...]
     """(asset, currency, price) as plain decimal text, for people."""
+    resting: str
+    """SQL: whether somebody rests after a rebalance. A declared change and portfolio drift above
+    the bypass do not care."""
+    bypass_e18: int
+    """Portfolio drift above which nobody rests, in 10⁻¹⁸."""
+    rest_hours: int
     warnings: tuple[Diagnostic, ...]
     """Prices that are not trusted. Without a price nothing is decided for an asset's holders."""
 
@@ -124,6 +135,7 @@ class Terms:
             for strategy in named
             for index, target in enumerate(strategy.targets)
         ]
+        cooldown = policy.cooldown
         return cls(
             terms=space.table("terms", TERM_ROWS, list(zip(*terms, strict=True))),
             targets=space.table("targets", TARGET_ROWS, list(zip(*targets, strict=True))),
@@ -132,6 +144,11 @@ class Terms:
                 (p.asset, p.currency, format_units(p.price_e8, PRICE_DIGITS, least=2))
                 for p in sorted(trusted, key=lambda p: (p.currency, p.asset))
             ),
+            resting=f"coalesce(rebalanced_at > {cooldown.rests_after(live.as_of)}, false)"
+            if cooldown.hours
+            else "false",
+            bypass_e18=int(cooldown.bypass * WEIGHT_ONE_E18),
+            rest_hours=cooldown.hours,
             warnings=tuple(
                 _deviation(price, policy)
                 for price in sorted(live.prices, key=lambda p: (p.currency, p.asset))

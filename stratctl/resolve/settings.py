@@ -8,7 +8,7 @@ from fractions import Fraction
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import PRICE_DIGITS, parse_units
 from stratctl.core.plan import Acknowledgement as Widening
-from stratctl.core.settings import CAP_RULES, GUARD_RULES, Environment, Guard, Policy
+from stratctl.core.settings import CAP_RULES, GUARD_RULES, Cooldown, Environment, Guard, Policy
 from stratctl.core.state import Drift
 from stratctl.documents import Acknowledgement, Project, ProjectEnvironment, Read, problem
 from stratctl.documents import Policy as WrittenPolicy
@@ -106,6 +106,7 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
         participants_per_call=written.calls.participants,
         cash_flow=written.cash_flow,
         destination=written.destination,
+        cooldown=Cooldown(written.cooldown.hours, Fraction(written.cooldown.bypass)),
         settings=read.places.settings() if read else (),
     )
 
@@ -131,8 +132,6 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     """A setting that nothing obeys yet must not look as if it were obeyed."""
     written = read.document
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (("cooldown", "hours"), written.cooldown.hours != 168, "168"),
-        (("cooldown", "bypass"), Fraction(written.cooldown.bypass) != Fraction(1, 10), "0.10"),
         (("assets",), bool(written.assets), "{}"),
         (("windows", "allow"), bool(written.windows.allow), "[]"),
         (("windows", "blackout"), bool(written.windows.blackout), "[]"),

@@ -509,3 +509,14 @@ def test_a_flag_may_be_written_down_again_under_its_id() -> None:
     for event in these(flag, attempt(flag), once, flag, attempt(flag)):
         bindings.admit(event)
     assert bindings.unfinished() == ()
+
+
+def test_a_rebalance_that_settled_is_booked_with_the_time_of_its_signature() -> None:
+    """The last one counts; who was skipped or rejected was not rebalanced."""
+    said: list[Event | Word] = []
+    for slot, signed_at, result in ((1, 1_000, SETTLED), (2, 2_000, SETTLED), (3, 3_000, SKIPPED)):
+        call = intent(Verb.REBALANCE, slot, [("CUST01", None), ("CUST02", None)])
+        ends = [("CUST01", result, "", None), ("CUST02", REJECTED, "refused", None)]
+        said += [call, attempt(call, signed_at=signed_at), answer(call), outcome(call, ends)]
+    assert row(said)["rebalanced_at"] == 2_000
+    assert row(said, "CUST02")["rebalanced_at"] is None

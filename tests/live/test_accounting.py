@@ -1,7 +1,9 @@
 """What moved is rebuilt from Executions, and never too low."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -228,3 +230,37 @@ def test_canary_a_count_without_pending_is_too_low() -> None:
     executed = [each for each in part.instructions if each.status == "executed"]
     assert sum(int(Decimal(each.amount) * 100) for each in executed) < 700
     assert count_one(operation(), part).contributed_minor == 700
+
+
+@pytest.mark.parametrize(
+    ("changes", "legs", "expected"),
+    [
+        ({}, ["executed", "skipped"], 1767225600),
+        ({"created_at": "2026-01-01T01:00:00+01:00"}, ["executed"], 1767225600),
+        ({"created_at": "2026-01-01T00:00:00"}, ["executed"], 1767225600),
+        ({"created_at": "yesterday"}, ["executed"], None),
+        ({}, ["skipped"], None),
+        ({}, ["executed", "failed"], None),
+        ({"slot": None}, ["executed"], None),
+        ({"type": "top_up"}, ["executed"], None),
+    ],
+)
+def test_a_rebalance_of_ours_that_traded_says_when(
+    changes: dict[str, Any], legs: list[str], expected: int | None
+) -> None:
+    """Nobody rests after trades of others, after none, or since a time that cannot be read."""
+    what = replace(operation("rebalance"), **changes)
+    part = execution("settled", *(leg("5.00", status) for status in legs))
+    assert count_one(what, part).rebalanced_at == expected
+
+
+def test_the_last_rebalance_counts() -> None:
+    """Operations come oldest first, and one that says nothing takes nothing back."""
+    (row,) = merged(
+        [
+            Counted("A", rebalanced_at=1),
+            Counted("A", rebalanced_at=2),
+            Counted("A", contributed_minor=5),
+        ]
+    )
+    assert row.rebalanced_at == 2

@@ -153,7 +153,9 @@ def booked(
     nothing: dict[str, object] = {
         name: 0 if kind == "BIGINT" else None for name, kind in BOOKED_ROWS.items()
     }
-    full = [{**nothing, "busy": False, "exited": False, **row} for row in rows]
+    full = [
+        {**nothing, "busy": False, "exited": False, "rebalanced_at": None, **row} for row in rows
+    ]
     columns = [[row[name] for row in full] for name in BOOKED_ROWS]
     return Booked(
         known=bool(rows or operations or open_intents or strategy_ids),

@@ -57,6 +57,8 @@ MANAGES = (
     ("membership", "funding"),
     ("funding", "allocations"),
 )
+RESTED = ("2026-11-20T11:59:59Z", "2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z")
+"""A second more than a day before worlds are planned, a day, and a second less."""
 CODES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
 
 
@@ -135,6 +137,7 @@ def people(
         foreign=draw(often(False, False, True)),
         tolerance=draw(often("0", "0.01")),
         strategy=name,
+        rebalanced=draw(often(None, *RESTED)),
     )
     if person == "named":
         counted_in = counted_out = "0"
@@ -178,6 +181,7 @@ def worlds(draw: st.DrawFn) -> World:
         minimum_leg=draw(often("5", "0")),
         guards={**OPEN_GUARDS, **dict(draw(often((), CAPS)))},
         sent_lately=draw(among((), (("USD", 600_00, 350_00),))),
+        cooldown=draw(among((24, "0.10"), (24, "0.12"), (24, "0"), (0, "0.10"))),
     )
 
 

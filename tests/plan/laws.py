@@ -19,7 +19,7 @@ from stratctl.core.state import VERB_ORDER, Verb
 from tests.plan import oracle
 from tests.plan.generate import MIXES, PRICES, VECTORS
 from tests.plan.planned import Kept, Refused, answer_of
-from tests.plan.provider import settle, worth
+from tests.plan.provider import refused, settle, worth
 from tests.worlds import World, holdings_worth
 
 Row = tuple[str, Verb, str, str, int | None, bool | None]
@@ -75,7 +75,7 @@ def idempotent(world: World) -> None:
     if plan is None:
         return
     again = _plan_again(world, plan)
-    assert _fresh_rows(plan, again) == []
+    assert _fresh_rows(world, plan, again) == []
     assert not len(again.forfeits)
     assert {call.verb for call in again.calls} <= {Verb.PARTIAL_SELL}
 
@@ -87,8 +87,8 @@ def rejected_rows_come_back(world: World, rejected: frozenset[str]) -> None:
         return
     accepted: Any = Kept(tuple(row for row in plan.rows.rows() if row[1] not in rejected))
     again = _plan_again(world, replace(plan, rows=accepted))
-    assert Counter(_fresh_rows(plan, again)) == Counter(
-        row for row in rows_of(plan) if row[3] in rejected
+    assert Counter(_fresh_rows(world, plan, again)) == Counter(
+        row for row in _fresh_rows(world, plan, plan) if row[3] in rejected
     )
 
 
@@ -309,9 +309,9 @@ def _plan_again(world: World, plan: Plan) -> Plan:
     return planned.plan
 
 
-def _fresh_rows(plan: Plan, again: Plan) -> list[Row]:
-    """Rows of a second plan, without the partial sells that the first one listed as too large."""
-    waited = {
+def _fresh_rows(world: World, plan: Plan, again: Plan) -> list[Row]:
+    """Rows of a second plan, without the partial sells that were listed as too large, or were."""
+    waited = refused(world, plan) | {
         (name, code)
         for name, code, reason, *_ in plan.blocked.rows()
         if reason == "partial_sell_infeasible"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil
 
@@ -356,7 +357,7 @@ def _decide_rebalance(world: World, case: _Case, sent: str, has_flow: bool, foun
     if verdict == "send":
         text = case.target.rebalance_vector.text
         found.sent.add((name, "rebalance", text, code, None, None))
-    elif verdict == "below_leg_minimum":
+    elif verdict in ("below_leg_minimum", "cooldown"):
         found.blocked.add((name, code, verdict))
     elif case.reason != "watch" and not flow:
         epoch = case.strategy.rebalance_epoch
@@ -379,12 +380,20 @@ def _verdict(
         abs(leg) > max(min(drift.absolute, drift.relative * named[asset]) * whole, least)
         for asset, leg in legs.items()
     )
-    if not breached and sum(map(abs, legs.values())) / 2 <= drift.portfolio * whole:
+    portfolio = sum(map(abs, legs.values())) / 2
+    if not breached and portfolio <= drift.portfolio * whole:
         return "satisfied"
     both_sides = any(leg < 0 for leg in worth_it.values()) and any(
         leg > 0 for leg in worth_it.values()
     )
-    return "send" if both_sides or case.reason != "watch" else "below_leg_minimum"
+    if not both_sides and case.reason == "watch":
+        return "below_leg_minimum"
+    hours, bypass = world.cooldown
+    if case.has.rebalanced and portfolio <= Fraction(bypass) * whole:
+        end = datetime.fromisoformat(case.has.rebalanced) + timedelta(hours=hours)
+        if datetime.fromisoformat(world.as_of) < end:
+            return "cooldown"
+    return "send"
 
 
 def _shares(target: Target) -> dict[str, Fraction]:

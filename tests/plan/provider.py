@@ -40,11 +40,14 @@ def settle(world: World, plan: Plan) -> World:
     by_call: dict[int, list[tuple[str, int | None, bool | None]]] = {}
     for number, code, amount, flag, *_ in plan.rows.rows():
         by_call.setdefault(number, []).append((code, amount, flag))
+    rejected = refused(world, plan)
     for call in plan.calls:
         if call.verb is Verb.CREATE:
             absent.discard(call.strategy)
         for code, amount, flag in by_call.get(call.number, []):
             key = (call.strategy, code)
+            if call.verb is Verb.PARTIAL_SELL and key in rejected:
+                continue
             before = holders.get(key) or Holder(
                 code, contributed="0", target=None, trader=False, strategy=call.strategy
             )
@@ -57,6 +60,20 @@ def settle(world: World, plan: Plan) -> World:
         )
         holders[name, code] = _flowed(before, money_in, money_out)
     return replace(world, holders=list(holders.values()), absent=tuple(sorted(absent)))
+
+
+def refused(world: World, plan: Plan) -> set[tuple[str, str]]:
+    """Who would be paid more of an asset than is held: without a price only the provider knows."""
+    holders = {(h.strategy, h.code): worth(h, _market(world)) for h in world.holders}
+    calls = {call.number: call for call in plan.calls if call.verb is Verb.PARTIAL_SELL}
+    return {
+        (call.strategy, code)
+        for number, code, amount, *_ in plan.rows.rows()
+        if (call := calls.get(number)) and call.vector
+        for asset, weight in call.vector.weights_e18
+        if asset not in world.prices
+        and Fraction(amount * weight, 100 * 10**18) > holders[call.strategy, code].get(asset, 0)
+    }
 
 
 def _after(
@@ -85,6 +102,7 @@ def _after(
             return replace(bought, flag=flag, target=call.target_text, epoch=call.target_epoch)
         case Verb.REBALANCE:
             moved = _traded(world, settled, _rebalance_legs(world, settled, shares))
+            moved = replace(moved, rebalanced=world.as_of)
             return replace(moved, target=call.target_text, epoch=call.target_epoch)
     raise AssertionError(call.verb)
 

@@ -57,6 +57,9 @@ class Bug:
 FOREIGN = {**EVEN, **holdings_worth(PRICES, SOL="50")}
 SKEWED = holdings_worth(PRICES, BTC="600", ETH="400")
 AT_BAND = holdings_worth(PRICES, BTC="550", ETH="450")
+RESTING = holdings_worth(PRICES, BTC="580", ETH="420")
+YESTERDAY = "2026-11-20T12:00:00Z"
+"""A day before these worlds are planned."""
 
 BUGS = {
     "a value without a price becomes zero": Bug(
@@ -101,6 +104,40 @@ BUGS = {
         "bool_or(size_e8 > greatest(band_e8, minimum_e8))",
         "bool_or(size_e8 >= greatest(band_e8, minimum_e8))",
         world((Declared("P1"), settled("P1", holds=AT_BAND)), **drifting()),
+    ),
+    "who rests is rebalanced again": Bug(
+        "THEN 'cooldown'",
+        "THEN 'send'",
+        world((Declared("P1"), settled("P1", holds=RESTING, rebalanced=YESTERDAY)), **drifting()),
+    ),
+    "a rest ends a second late": Bug(
+        "rebalanced_at > ",
+        "rebalanced_at >= ",
+        world(
+            (Declared("P1"), settled("P1", holds=RESTING, rebalanced=YESTERDAY)),
+            **drifting(),
+            cooldown=(24, "0.10"),
+        ),
+    ),
+    "drift far outside rests as well": Bug(
+        "AND sizes_e8 <= ",
+        "AND 0 <= ",
+        world(
+            (Declared("P1"), settled("P1", holds=SKEWED, rebalanced=YESTERDAY)),
+            **drifting(),
+            cooldown=(168, "0.09"),
+        ),
+    ),
+    "a changed target rests": Bug(
+        "WHEN retarget IN ('changed', 'epoch') THEN 'send'",
+        "WHEN retarget = 'epoch' THEN 'send'",
+        world(
+            (
+                Declared("P1"),
+                settled("P1", holds=SKEWED, target="BTC 0.6, ETH 0.4", rebalanced=YESTERDAY),
+            ),
+            **drifting(),
+        ),
     ),
     "a call takes one participant too many": Bug(
         ") - 1) // 2 END AS part",
