@@ -158,6 +158,7 @@ SHOWN = (
     "small-enrolment",
     "parked",
     "no-price",
+    "cooldown",
     "removal",
     "source-live-flags",
     "split-by-size",

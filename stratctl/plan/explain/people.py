@@ -22,7 +22,7 @@ from stratctl.core.explanation import (
     Rule,
     Totals,
 )
-from stratctl.core.money import PRICE_DIGITS, format_units, minor_digits
+from stratctl.core.money import PRICE_DIGITS, format_ratio, format_units, minor_digits
 from stratctl.core.state import Verb
 from stratctl.plan.explain.rules import FLOW_VERBS, bands, checks, guards_of, rule, strategies
 from stratctl.plan.rebalance import CANDIDATE_ROWS, measured_parts
@@ -91,6 +91,7 @@ class People:
                 fact["target"],
                 "watch",
                 self._flow_e8(key) if flows else 0,
+                None,
             )
             for key, fact in facts.items()
         ]
@@ -326,7 +327,14 @@ class People:
         detail = next(
             (row["detail"] for row in self._held.get(key, ()) if row["reason"] == verdict), ""
         )
-        decided = minimums if verdict == "below_leg_minimum" else ()
+        cooldown = self.workings.configuration.policy.cooldown
+        decided = {
+            "below_leg_minimum": minimums,
+            "cooldown": self._policy(
+                ("cooldown.hours", str(cooldown.hours)),
+                ("cooldown.bypass", format_ratio(cooldown.bypass)),
+            ),
+        }.get(verdict, ())
         return Answer(
             "rebalance", False, "held_back" if verdict == "send" else verdict, detail, decided
         )
