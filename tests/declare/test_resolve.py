@@ -353,6 +353,10 @@ def test_a_strategy_carries_its_settings(tmp_path: Path) -> None:
     assert found.provider_id == "9ba5e569-a966-42a9-a7ad-666b0a5300f3"
     assert found.previously == ("older",)
     assert found.span == Span("strategies/more.yaml", 3, 7)
+    places = dict(found.settings)
+    assert places["policy.drift.absolute"] == Span("strategies/more.yaml", 8, 28)
+    assert "policy.drift.relative" not in places
+    assert found.targets[0].span == Span("strategies/more.yaml", 5, 1)
 
 
 def test_the_policy_is_exact_and_knows_where_it_was_set(tmp_path: Path) -> None:
@@ -367,6 +371,8 @@ def test_the_policy_is_exact_and_knows_where_it_was_set(tmp_path: Path) -> None:
     assert policy.guard("liquidations").setting == Span("policy.yaml", 4, 17)
     assert policy.guard("cash_in").limit == Fraction("250000.50")
     assert policy.guard("turnover").setting is None
+    assert dict(policy.settings)["guards.liquidations"] == Span("policy.yaml", 4, 17)
+    assert "guards.turnover" not in dict(policy.settings)
     assert {guard.rule: guard.limit for guard in policy.guards} == {
         **DEFAULT_GUARDS,
         "liquidations": 3,

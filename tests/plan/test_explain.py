@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stratctl.core.diagnostic import Span
 from stratctl.core.errors import InputError, UsageError
 from stratctl.core.explanation import Explained, Explanation
 from stratctl.core.settings import GUARD_RULES
@@ -153,6 +154,7 @@ SHOWN = (
     "shared-vintage",
     "edge-one-vintage",
     "band-edge",
+    "hold-on-strategy",
     "exit-and-forfeit",
     "partial-sell-infeasible",
     "small-enrolment",
@@ -283,6 +285,39 @@ def test_what_is_a_hair_out_of_band_is_shown_with_digits_that_tell() -> None:
     )
     text = " ".join(explanation.text(explained(world.workings(), ["P1"], [])).split())
     assert "BTC is at 55.001 %, 5.001 points above 50.00 %, and its band is 5.000 points" in text
+
+
+def test_a_setting_that_decided_is_named_with_its_line() -> None:
+    """A Strategy's own setting before the policy's, and the default where nobody wrote any."""
+    half = vector(BTC="0.5", ETH="0.5")
+    world = World(
+        declared=[Declared("P1")],
+        holders=[Holder("P1", holdings_worth(BTC="600", ETH="400"), target=half.text)],
+        strategies=[
+            strategy(
+                targets=(Target(half, ()),),
+                rebalance_on="drift",
+                settings=(
+                    ("rebalance.on", Span("strategies/blue.yaml", 9, 7)),
+                    ("policy.drift.absolute", Span("strategies/blue.yaml", 11, 20)),
+                ),
+            )
+        ],
+    )
+    workings = world.workings()
+    policy = replace(
+        workings.configuration.policy,
+        settings=tuple(
+            (f"drift.{band}", Span("policy.yaml", 4)) for band in ("absolute", "relative")
+        ),
+    )
+    configured = replace(workings.configuration, policy=policy)
+    found = explained(replace(workings, configuration=configured), ["P1"], [])
+    assert (
+        "by rebalance.on drift (strategies/blue.yaml:9), drift.absolute 0.05"
+        " (strategies/blue.yaml:11), drift.relative 0.25 (policy.yaml:4), drift.portfolio 0.07"
+        " (the default)"
+    ) in " ".join(explanation.text(found).split())
 
 
 def test_a_band_below_the_smallest_leg_says_so() -> None:

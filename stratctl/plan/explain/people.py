@@ -28,6 +28,7 @@ from stratctl.plan.explain.rules import FLOW_VERBS, bands, checks, guards_of, ru
 from stratctl.plan.rebalance import CANDIDATE_ROWS, measured_parts
 
 if TYPE_CHECKING:
+    from stratctl.core.settings import Policy
     from stratctl.core.state import DesiredStrategy
     from stratctl.core.tables import Table
     from stratctl.plan.workings import Workings
@@ -244,7 +245,7 @@ class People:
     def _answers(
         self, fact: Row, strategy: DesiredStrategy, verbs: Mapping[Verb, Membership]
     ) -> Iterable[Answer]:
-        yield self._exit(fact, verbs) if fact["exited"] else self._flow(fact, strategy, verbs)
+        yield self._exit(fact, verbs) if fact["exited"] else self._flow(fact, verbs)
         yield self._rebalance(fact, strategy, verbs)
         yield self._flag(fact, verbs)
 
@@ -254,36 +255,44 @@ class People:
         why = "has_left" if fact["has_left"] else "not_enrolled"
         return self._not_sent(fact, "exit", why)
 
-    def _flow(
-        self, fact: Row, strategy: DesiredStrategy, verbs: Mapping[Verb, Membership]
-    ) -> Answer:
+    def _flow(self, fact: Row, verbs: Mapping[Verb, Membership]) -> Answer:
         sent = next((verbs[verb] for verb in FLOW_VERBS if verb in verbs), None)
         if sent is not None:
             rules = self._policy(("cash_flow", "shared")) if sent.aimed else ()
             return Answer("flow", True, sent.call.verb.value, sent.reason, rules)
         if not fact["manages_funding"]:
             return Answer("flow", False, "funding_not_managed", "", ())
-        return self._not_sent(fact, "flow", "in_step", strategy)
+        return self._not_sent(fact, "flow", "in_step")
 
-    def _not_sent(
-        self, fact: Row, about: str, otherwise: str, strategy: DesiredStrategy | None = None
-    ) -> Answer:
+    def _not_sent(self, fact: Row, about: str, otherwise: str) -> Answer:
         """What held a flow or an exit back; ``otherwise``: nothing did, there was none."""
         key = (fact["strategy"], fact["participant_code"])
         for row in self._flows_held.get(key, ()):
-            rules: tuple[Rule, ...] = ()
-            if row["reason"] == "below_leg_minimum" and strategy is not None:
-                rules = self._minimums(strategy, fact["target"])
-            elif row["reason"] == "below_account_minimum":
-                least_e8 = self.workings.configuration.policy.minimum_account_e8
-                least = format_units(least_e8, PRICE_DIGITS, least=2)
-                rules = self._policy(("minimums.account", least))
-            return Answer(about, False, row["reason"], row["detail"], rules)
+            return self._held_back(fact, about, row["reason"], row["detail"])
         if not (fact["more_in_minor"] or fact["more_out_minor"] or fact["leaving"]):
             return Answer(about, False, otherwise, "", ())
         held = [(row["reason"], row["detail"]) for row in self._held.get(key, ())]
         why, detail = held[0] if held else (otherwise, "")
-        return Answer(about, False, why, detail, ())
+        return self._held_back(fact, about, why, detail)
+
+    def _held_back(self, fact: Row, about: str, why: str, detail: str | None) -> Answer:
+        """With the settings that hold it back, where some do."""
+        strategy, policy = strategies(self.workings)[fact["strategy"]], self._policy_of_plan
+        rules: tuple[Rule, ...] = ()
+        if why == "below_leg_minimum":
+            rules = self._minimums(strategy, fact["target"])
+        elif why == "below_account_minimum":
+            least = format_units(policy.minimum_account_e8, PRICE_DIGITS, least=2)
+            rules = self._policy(("minimums.account", least))
+        elif why == "partial_sell_infeasible":
+            rules = self._policy(("cash_flow", policy.cash_flow))
+        elif why == "hold" and strategy.hold:
+            rules = (Rule("hold", "true", dict(strategy.settings).get("hold", strategy.span)),)
+        return Answer(about, False, why, detail or "", rules)
+
+    @property
+    def _policy_of_plan(self) -> Policy:
+        return self.workings.configuration.policy
 
     def _rebalance(
         self, fact: Row, strategy: DesiredStrategy, verbs: Mapping[Verb, Membership]
@@ -291,7 +300,7 @@ class People:
         key = (fact["strategy"], fact["participant_code"])
         on = rule("rebalance.on", strategy.rebalance_on, strategy.settings)
         epoch = rule("rebalance.epoch", str(strategy.rebalance_epoch), strategy.settings)
-        drift = bands(strategy, self.workings.configuration.policy.settings)
+        drift = bands(strategy, self._policy_of_plan.settings)
         if Verb.REBALANCE in verbs:
             row = verbs[Verb.REBALANCE]
             decided = {"epoch": (epoch,), "changed": (), "unknown": drift}.get(
@@ -308,8 +317,9 @@ class People:
             return Answer("rebalance", False, "target_satisfied", "", (on,))
         for change in self._changes.get(key, ()):
             if change["stopped"] is not None:
-                detail = change["stopped_detail"] or ""
-                return Answer("rebalance", False, change["stopped"], detail, ())
+                return self._held_back(
+                    fact, "rebalance", change["stopped"], change["stopped_detail"]
+                )
         for judged in self._judged.get(key, ()):
             return self._verdict(fact, strategy, judged["verdict"], (on, *drift))
         return Answer("rebalance", False, "held_back", "", ())
@@ -352,15 +362,15 @@ class People:
             return Answer("flag", False, "as_declared", "", ())
         key = (fact["strategy"], fact["participant_code"])
         (change,) = self._changes[key]
-        return Answer("flag", False, change["stopped"], change["stopped_detail"] or "", ())
+        return self._held_back(fact, "flag", change["stopped"], change["stopped_detail"])
 
     def _policy(self, *named: tuple[str, str]) -> tuple[Rule, ...]:
-        settings = self.workings.configuration.policy.settings
+        settings = self._policy_of_plan.settings
         return tuple(rule(name, value, settings) for name, value in named)
 
     def _minimums(self, strategy: DesiredStrategy, target: int) -> tuple[Rule, ...]:
         """The smallest legs of a target's assets, by the lines that set them."""
-        policy = self.workings.configuration.policy
+        policy = self._policy_of_plan
         written = {name for name, _ in policy.settings}
         named: dict[str, str] = {}
         for asset in strategy.targets[target].rebalance_vector.assets:
