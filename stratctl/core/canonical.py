@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from stratctl.core.tables import Table
 
-_LINES_AT_ONCE = 10_000
-
 _PLAIN = r"[ !#-\[\]-~]*"
 """Text that is itself in JSON: printable ASCII without a quotation mark or a backslash."""
 
@@ -23,7 +21,7 @@ def canonical(value: object) -> str:
 
 
 def canonical_rows(table: Table, columns: Sequence[str], label: str = "") -> Iterator[bytes]:
-    """Every row of some columns as a line, ascending; several lines at a time.
+    """Every row of some columns as a line, ascending; all lines of one first value together.
 
     A line is a list of its values, after ``label`` where one is given.
     """
@@ -32,12 +30,12 @@ def canonical_rows(table: Table, columns: Sequence[str], label: str = "") -> Ite
     plain = " AND ".join(f"coalesce(regexp_full_match({each}, '{_PLAIN}'), true)" for each in texts)
     written = table.workspace.rows(
         f"""
-        SELECT string_agg(line, chr(10) ORDER BY place) || chr(10), bool_and(plain)
+        SELECT string_agg(line, chr(10) ORDER BY {named}) || chr(10), bool_and(plain)
         FROM (
-            SELECT json_array({f"'{label}', {named}" if label else named})::VARCHAR AS line,
-                {plain or "true"} AS plain, row_number() OVER (ORDER BY {named}) - 1 AS place
+            SELECT {named}, {plain or "true"} AS plain,
+                json_array({f"'{label}', {named}" if label else named})::VARCHAR AS line
             FROM {table}
-        ) GROUP BY place // {_LINES_AT_ONCE} ORDER BY place // {_LINES_AT_ONCE}
+        ) GROUP BY {columns[0]} ORDER BY {columns[0]}
         """
     )
     if all(is_plain for _, is_plain in written):

@@ -369,13 +369,18 @@ class Participant:
 
 def participants(plan: Plan, group: Group, *, first: int, last: int) -> list[Participant]:
     """The first and the last few rows of a group, ascending by code; all when few are left."""
+    own = f"FROM {plan.rows} WHERE call IN ({_numbers(group)})"
     rows = plan.rows.workspace.rows(
-        "SELECT participant_code, amount_minor, moved_e8, auto_rebalance, coalesce(reason, ''), "
-        "file, line "
-        f"FROM (SELECT *, row_number() OVER (ORDER BY participant_code, call) AS place "
-        f"FROM {plan.rows} WHERE call IN ({_numbers(group)})) "
-        "WHERE place <= ? OR place > ? ORDER BY place",
-        [first, group.rows - last],
+        f"""
+        SELECT participant_code, amount_minor, moved_e8, auto_rebalance, coalesce(reason, ''),
+            file, line
+        FROM (
+            (SELECT * {own} ORDER BY participant_code, call LIMIT $1)
+            UNION ALL
+            (SELECT * {own} ORDER BY participant_code DESC, call DESC LIMIT $2)
+        ) ORDER BY participant_code, call
+        """,
+        [first, max(0, min(last, group.rows - first))],
     )
     unit_e8 = 10 ** (PRICE_DIGITS - minor_digits(group.currency))
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -13,14 +12,14 @@ SCHEMA = {"n": "INTEGER", "code": "VARCHAR", "yes": "BOOLEAN", "e8": "HUGEINT"}
 SPACE = Workspace(threads=1)
 
 rows = st.tuples(
-    st.none() | st.integers(-(2**31), 2**31 - 1),
+    st.none() | st.sampled_from([1, 2]) | st.integers(-(2**31), 2**31 - 1),
     st.none() | st.text("A1 ~/'[", max_size=3) | st.text(max_size=3),
     st.none() | st.booleans(),
     st.none() | st.integers(-(10**38) + 1, 10**38 - 1),
 )
 
 
-@given(st.lists(rows, min_size=1, max_size=4), st.sampled_from(["", "row"]))
+@given(st.lists(rows, min_size=1, max_size=5), st.sampled_from(["", "row"]))
 @example([(1, '"', None, 0)], "row")
 @example([(1, "\\", None, 0)], "row")
 @example([(1, "\x7f", None, 0), (None, "é", True, None)], "")
@@ -32,13 +31,3 @@ def test_the_engine_writes_what_python_would(
     found = SPACE.rows(f"SELECT * FROM {table} ORDER BY ALL")
     lines = [canonical([label, *row] if label else list(row)) + "\n" for row in found]
     assert b"".join(canonical_rows(table, tuple(SCHEMA), label)).decode() == "".join(lines)
-
-
-@pytest.mark.parametrize("count", [0, 9_999, 10_000, 10_001])
-def test_many_lines_keep_their_order(count: int) -> None:
-    """What is written some lines at a time is whole, in one order."""
-    numbers = SPACE.select(
-        "numbers", {"n": "BIGINT"}, f"SELECT range AS n FROM range({count}) ORDER BY n DESC"
-    )
-    lines = b"".join(canonical_rows(numbers, ("n",))).decode().splitlines()
-    assert lines == [f"[{n}]" for n in range(count)]

@@ -1,0 +1,181 @@
+"""``stratctl plan`` of large books as a whole process, beside its floor, and its peak memory.
+
+The cohort is in Parquet and live comes from a snapshot; a project has one Strategy of three assets.
+The floor, in the same run and also a whole process, reads the same files with the bare engine: one
+full outer join of the same columns on the same keys, a decision, the rows that differ, and what
+each asset adds up to. Floor and command alternate; medians. ``show`` reads the plan of a book that
+is all new.
+
+``python benchmarks/plan_book.py 100000 1000000 10000000`` measures those sizes; the last takes
+some minutes and 10 GB of disk and memory. With three sizes or more it says how the time grows.
+Exits with 1 when a limit is missed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.made.book import STRATEGY_ID, make_book
+
+SIZES = (100_000, 1_000_000)
+CASES = ("changed", "settled", "new")
+MANY = 10_000_000
+"""From this size on a case runs once, and is not measured all new."""
+RUNS = 3
+
+LIMITS = {100_000: (2.0, 1.5), 1_000_000: (8.0, 1.5), MANY: (90.0, 8.0)}
+"""Seconds and GiB of a plan in which one in a hundred changed."""
+SAVED_SIZE = 1_000_000
+SAVED_MB_MAX = 20
+SHOW_SECONDS_MAX = 2.0
+WRITE_SECONDS_MAX = 3.0
+GROWTH_MAX = 1.5
+
+FLOOR = f"""
+import duckdb, sys
+engine = duckdb.connect()
+engine.execute('''
+    CREATE TABLE differing AS
+    SELECT *, declared.contributed_minor - live.contributed_minor AS flow_minor
+    FROM (SELECT participant_code, '{STRATEGY_ID}' AS strategy_id,
+            (contributed * 100)::BIGINT AS contributed_minor
+          FROM 'strategies/cohorts/members.parquet') AS declared
+    FULL JOIN 'rows.parquet' AS live USING (strategy_id, participant_code)
+    WHERE declared.contributed_minor IS DISTINCT FROM live.contributed_minor
+       OR live.target_text IS DISTINCT FROM 'BTC 0.5, ETH 0.3, SOL 0.2' OR busy IS NOT NULL
+       OR parked IS NOT NULL OR exited OR has_foreign OR NOT auto_rebalance OR trader_id IS NULL
+''')
+engine.execute("SELECT asset, sum(quantity_e24) FROM 'holdings.parquet' GROUP BY asset").fetchall()
+"""
+
+WRITE = """
+import time
+from dataclasses import replace
+from pathlib import Path
+from stratctl import pipeline
+plan = replace(pipeline.read_plan(Path("plan.zip")))  # which forgets the digest
+began = time.perf_counter()
+pipeline.write_plan(plan, Path("again.zip"))
+print(time.perf_counter() - began)
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One finished process."""
+
+    seconds: float
+    gib: float
+    said: float
+    """The number that it printed at the end, if it did."""
+
+
+def main() -> None:
+    """Measure every size and case, print one line each, and fail when a limit is missed."""
+    sizes = tuple(map(int, sys.argv[1:])) or SIZES
+    missed: list[str] = []
+    grown: list[tuple[int, float]] = []
+    for size in sizes:
+        for case in CASES:
+            if case == "new" and size >= MANY:
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                measured = measure(Path(folder), case, size, missed)
+            if case == "changed":
+                grown.append((size, measured))
+    if len(grown) > 2:
+        growth(grown, missed)
+    if missed:
+        sys.exit(f"over the limit: {', '.join(missed)}")
+
+
+def measure(root: Path, case: str, size: int, missed: list[str]) -> float:
+    """Print a line about one book; its median of seconds."""
+    make_book(root, case, size)
+    for member in ("rows", "holdings"):
+        # The floor reads what is in the snapshot, without taking it out first.
+        taken = f"import zipfile; zipfile.ZipFile('live.zip').extract('{member}.parquet')"
+        run([sys.executable, "-c", taken], root)
+    plan = [sys.executable, "-m", "stratctl", "plan", "--snapshot", "live.zip"]
+    plan += ["--out", "plan.zip"]
+    floors, runs = [], []
+    for _ in range(1 if size >= MANY else RUNS):
+        floors.append(run([sys.executable, "-c", FLOOR], root))
+        runs.append(run(plan, root))
+    seconds, floor = (statistics.median(one.seconds for one in some) for some in (runs, floors))
+    gib, floor_gib = (max(one.gib for one in some) for some in (runs, floors))
+    name = f"plan, {size:,}, {case}"
+    limit = LIMITS.get(size) if case == "changed" else None
+    if limit and (seconds > limit[0] or gib > limit[1]):
+        missed.append(name)
+    said = f" (limit {limit[0]:g} s, {limit[1]:g} GiB)" if limit else ""
+    print(
+        f"{name:25} {seconds:6.2f} s, {gib:5.2f} GiB{said}; floor {floor:5.2f} s,"
+        f" {floor_gib:5.2f} GiB: {seconds / floor:4.1f} x",
+        flush=True,
+    )
+    if case == "new":
+        saved(root, size, missed)
+    return seconds
+
+
+def saved(root: Path, size: int, missed: list[str]) -> None:
+    """Print how large the file of a plan is, and what writing and showing it take."""
+    megabytes = (root / "plan.zip").stat().st_size / 10**6
+    show = [sys.executable, "-m", "stratctl", "show", "plan.zip"]
+    shown = statistics.median(run(show, root).seconds for _ in range(RUNS))
+    wrote = statistics.median(run([sys.executable, "-c", WRITE], root).said for _ in range(RUNS))
+    print(
+        f"plan file of {size:,} enrolments: {megabytes:.1f} MB (limit {SAVED_MB_MAX}), written in"
+        f" {wrote:.2f} s (limit {WRITE_SECONDS_MAX:g} s), shown in {shown:.2f} s (limit"
+        f" {SHOW_SECONDS_MAX:g} s)",
+        flush=True,
+    )
+    over = megabytes > SAVED_MB_MAX or wrote > WRITE_SECONDS_MAX or shown > SHOW_SECONDS_MAX
+    if size == SAVED_SIZE and over:
+        missed.append(f"plan file of {size:,}")
+
+
+def growth(measured: list[tuple[int, float]], missed: list[str]) -> None:
+    """Print the cost of one more participant from size to size, and how it grows."""
+    slopes = [
+        (after[1] - before[1]) / (after[0] - before[0])
+        for before, after in itertools.pairwise(measured)
+    ]
+    print(f"each further participant: {', '.join(f'{slope * 1e6:.2f} µs' for slope in slopes)}")
+    if slopes[-1] > GROWTH_MAX * slopes[0]:
+        missed.append("growth")
+
+
+def run(command: list[str], root: Path) -> Run:
+    """Run a command to its end. A failure ends the benchmark."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = root / "said"
+    began = time.perf_counter()
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=root, env=environ, stdout=output, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} exited with {process.returncode}")
+    text = said.read_text(encoding="utf-8").split()
+    number = float(text[-1]) if len(text) == 1 else 0.0
+    return Run(seconds, usage.ru_maxrss / 2**20, number)
+
+
+if __name__ == "__main__":
+    main()
