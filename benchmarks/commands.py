@@ -29,6 +29,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from benchmarks.made.book import make_book
+
 STRATCTL = (sys.executable, "-m", "stratctl")
 BOOK = 100_000
 
@@ -96,7 +100,7 @@ def main() -> None:
         lines.append(Line("plan, settled", settled, limit_seconds=5, floor=engine))
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_book(root)
+        make_book(root, "changed", BOOK)
         plan = [*STRATCTL, "plan", "--snapshot", "live.zip", "--out", "plan.zip"]
         book = repeat(3, lambda: run(plan, root, dict(os.environ)))
         lines.append(Line("plan, snapshot", book, limit_seconds=5, floor=engine, limit_mib=600))
@@ -154,109 +158,6 @@ def sandboxed_examples() -> Iterator[tuple[Path, dict[str, str]]]:
         finally:
             sandbox.terminate()
             sandbox.wait(timeout=30)
-
-
-def make_book(root: Path) -> None:
-    """A project of one Strategy with 100,000 members in Parquet, and a snapshot of it settled.
-
-    One member in a hundred has contributed 500.00 more than has been counted.
-    """
-    sys.path.insert(0, str(PROJECT))
-    from stratctl.core.state import HOLDINGS_ROWS, LIVE_ROWS, Float, Live, LiveStrategy, Price
-    from stratctl.core.tables import Workspace
-    from stratctl.live.snapshot import write_snapshot
-
-    strategy_id = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
-    (root / "strategies" / "cohorts").mkdir(parents=True)
-    shutil.copy(PROJECT / "stratctl.yaml", root)
-    shutil.copy(PROJECT / "policy.yaml", root)
-    (root / "strategies" / "book.yaml").write_text(
-        "kind: Strategy\nversion: 1\nname: book\nquoted_currency: USD\n"
-        'allocations: {BTC: "0.50", ETH: "0.30", SOL: "0.20"}\n---\n'
-        "kind: Cohort\nversion: 1\nname: members\nstrategy: book\n"
-        "source: {file: cohorts/members.parquet}\n",
-        encoding="utf-8",
-    )
-    space = Workspace()
-    code = "'P' || upper(lpad(to_base(range, 36), 5, '0'))"
-    people = f"(SELECT range AS n, {code} AS code FROM range({BOOK}))"
-    space.run(
-        f"""
-        COPY (SELECT code AS participant_code,
-                CASE WHEN n % 100 = 0 THEN '1500.00' ELSE '1000.00' END AS contributed
-              FROM {people} ORDER BY code)
-        TO '{root / "strategies" / "cohorts" / "members.parquet"}' (FORMAT parquet)
-        """
-    )
-    rows = space.select(
-        "live",
-        LIVE_ROWS,
-        f"""
-        SELECT {
-            _columns(
-                LIVE_ROWS,
-                {
-                    "strategy_id": f"'{strategy_id}'",
-                    "participant_code": "code",
-                    "trader_id": "uuid()::VARCHAR",
-                    "auto_rebalance": "true",
-                    "trader_updated_at": "'2026-01-01T00:00:00Z'",
-                    "contributed_minor": "100000",
-                    "withdrawn_minor": "0",
-                    "tolerance_minor": "0",
-                    "target_text": "'BTC 0.5, ETH 0.3, SOL 0.2'",
-                    "target_epoch": "0",
-                    "exited": "false",
-                    "has_foreign": "false",
-                },
-            )
-        } FROM {people}
-        """,
-    )
-    # 500.00 in BTC, 300.00 in ETH and 200.00 in SOL at the prices below.
-    quantities = {
-        "BTC": f"{500 * 10**24}::HUGEINT // 60000",
-        "ETH": f"{300 * 10**24}::HUGEINT // 3000",
-        "SOL": f"{200 * 10**24}::HUGEINT // 150",
-    }
-    holdings = space.select(
-        "holdings",
-        HOLDINGS_ROWS,
-        " UNION ALL ".join(
-            f"SELECT '{strategy_id}' AS strategy_id, code AS participant_code,"
-            f" '{asset}' AS asset, ({quantity})::DECIMAL(38,0) AS quantity_e24 FROM {people}"
-            for asset, quantity in quantities.items()
-        ),
-    )
-    strategy = LiveStrategy(
-        id=strategy_id,
-        name="book",
-        request_id="",
-        quoted_currency="USD",
-        metadata_json=None,
-        updated_at="2026-01-01T00:00:00Z",
-        operations=(),
-    )
-    prices = {"BTC": 60_000, "ETH": 3_000, "SOL": 150}
-    write_snapshot(
-        Live(
-            as_of="2026-11-21T12:00:00Z",
-            strategies=(strategy,),
-            rows=rows,
-            holdings=holdings,
-            prices=tuple(Price(a, "USD", p * 10**8, None) for a, p in sorted(prices.items())),
-            floats=(Float("USD", 10**12, "00SCXM/PLAT01/general"),),
-            precisions=(),
-        ),
-        root / "live.zip",
-    )
-
-
-def _columns(schema: dict[str, str], values: dict[str, str]) -> str:
-    """Every column of a schema with its value, NULL where none is given."""
-    return ", ".join(
-        f"({values.get(column, 'NULL')})::{kind} AS {column}" for column, kind in schema.items()
-    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ new      nobody is live yet
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,3 +115,7 @@ def write_live(space: Workspace, path: Path, participants: int) -> None:
         ),
         path,
     )
+
+
+if __name__ == "__main__":
+    make_book(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
