@@ -12,6 +12,7 @@ from stratctl.core.plan import (
     Call,
     CallTotal,
     Certificate,
+    CohortDrift,
     Fence,
     FloatNeed,
     GuardFinding,
@@ -174,8 +175,16 @@ def rich_plan(workspace: Workspace) -> Plan:
     rows = [
         Row(3, "CUST99", None, None, "exited", line=40, moved_e8=310_000_000_000),
         Row(4, "CUST50", 25_000, None, "withdrawn", line=12, moved_e8=25_000_000_000),
-        *(Row(5, f"TOPU{n:02d}", 10_000 + n, None, "contributed", line=n) for n in range(1, 4)),
-        *(Row(6, f"NEWC{n:02d}", 512_500, n % 2 == 0, "new", line=20 + n) for n in range(1, 13)),
+        *(
+            Row(5, f"TOPU{n:02d}", cents, None, "contributed", line=n, moved_e8=cents * 10**6)
+            for n, cents in enumerate((10_001, 10_002, 10_003), start=1)
+        ),
+        *(
+            Row(
+                6, f"NEWC{n:02d}", 512_500, n % 2 == 0, "new", line=20 + n, moved_e8=512_500 * 10**6
+            )
+            for n in range(1, 13)
+        ),
         *(Row(7, f"REBA{n:02d}", None, None, "target changed", line=50 + n) for n in range(1, 41)),
         Row(8, "FLAG01", None, False, "auto_rebalance", line=8),
         Row(8, "FLAG02", None, True, "auto_rebalance", line=8),
@@ -285,4 +294,5 @@ def rich_plan(workspace: Workspace) -> Plan:
         ),
         notes=("prices are an hour old",),
         totals=(CallTotal("blue-chip", "USD", 2, 1, 12_000, 3, 0),),
+        cohorts=(CohortDrift("blue-chip", "USD", "founders", 44, 62_345, 1_200, 98_700, 2),),
     )

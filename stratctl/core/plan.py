@@ -151,6 +151,28 @@ class Impact:
 
 
 @dataclass(frozen=True, slots=True)
+class CohortDrift:
+    """What a plan does to the drift of those in a cohort whom it touches. Estimates.
+
+    Drift is half of what they are off their weights, over what they hold.
+    """
+
+    strategy: str
+    currency: str
+    cohort: str
+    participants: int
+    before_e6: int
+    """As they are now, in millionths."""
+    after_e6: int
+    """When everything is settled; legs below their minimum are not carried out."""
+    deposit_minor: int
+    """The smallest deposits that would bring those who are rebalanced to the target without a
+    sell, in total."""
+    beyond_deposits: int
+    """How many of those no deposit would: they hold what is to be sold in full."""
+
+
+@dataclass(frozen=True, slots=True)
 class Certificate:
     """How many calls there are, and the fewest there could be, per Strategy and verb."""
 
@@ -242,6 +264,8 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
     totals: tuple[CallTotal, ...] = ()
     """One per Strategy whose flows share vectors."""
+    cohorts: tuple[CohortDrift, ...] = ()
+    """Of the Strategies in which drift is repaired, ascending."""
 
     @property
     def empty(self) -> bool:

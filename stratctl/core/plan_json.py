@@ -18,8 +18,10 @@ from stratctl.core.money import (
     WEIGHT_ONE_E18,
     NotExact,
     format_amount,
+    format_units,
     format_weight,
     parse_amount,
+    parse_units,
     parse_weight,
 )
 from stratctl.core.plan import (
@@ -28,6 +30,7 @@ from stratctl.core.plan import (
     Call,
     CallTotal,
     Certificate,
+    CohortDrift,
     Fence,
     FloatNeed,
     GuardFinding,
@@ -93,6 +96,7 @@ def document(plan: Plan, digest: str) -> Json:
             "notes": list(plan.notes),
             # Most plans share nothing, and say nothing about it.
             **({"totals": [_total(total) for total in plan.totals]} if plan.totals else {}),
+            **({"cohorts": [_cohort(one) for one in plan.cohorts]} if plan.cohorts else {}),
         },
     }
 
@@ -214,6 +218,22 @@ def _total(total: CallTotal) -> Json:
     }
 
 
+def _cohort(one: CohortDrift) -> Json:
+    return {
+        "strategy": one.strategy,
+        "currency": one.currency,
+        "cohort": one.cohort,
+        "participants": one.participants,
+        "drift_before_estimate": format_units(one.before_e6, _DRIFT_DIGITS),
+        "drift_after_estimate": format_units(one.after_e6, _DRIFT_DIGITS),
+        "deposit_estimate": format_amount(one.deposit_minor, one.currency),
+        "beyond_deposits": one.beyond_deposits,
+    }
+
+
+_DRIFT_DIGITS = 6
+
+
 def _float(need: FloatNeed) -> Json:
     available = need.available_minor
     return {
@@ -294,6 +314,7 @@ def _plan_from(document: Json, tables: PlanTables) -> Plan:
         warnings=tuple(_diagnostic_from(warning) for warning in advisory["warnings"]),
         notes=tuple(advisory["notes"]),
         totals=tuple(_total_from(one) for one in advisory.get("totals", ())),
+        cohorts=tuple(_cohort_from(one) for one in advisory.get("cohorts", ())),
     )
 
 
@@ -377,6 +398,19 @@ def _total_from(one: Json) -> CallTotal:
     )
 
 
+def _cohort_from(one: Json) -> CohortDrift:
+    return CohortDrift(
+        strategy=one["strategy"],
+        currency=one["currency"],
+        cohort=one["cohort"],
+        participants=one["participants"],
+        before_e6=parse_units(one["drift_before_estimate"], _DRIFT_DIGITS),
+        after_e6=parse_units(one["drift_after_estimate"], _DRIFT_DIGITS),
+        deposit_minor=_amount_from(one["deposit_estimate"], one["currency"]),
+        beyond_deposits=one["beyond_deposits"],
+    )
+
+
 def _float_from(need: Json) -> FloatNeed:
     available, currency = need["available"], need["currency"]
     return FloatNeed(
@@ -439,6 +473,7 @@ def schema() -> Json:
         "blocked": _many(_blocked_schema()),
         "satisfied": _many(_satisfied_schema()),
         "totals": _many(_total_schema()),
+        "cohorts": _many(_cohort_schema()),
     }
     made: Json = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -635,6 +670,22 @@ def _total_schema() -> Json:
     )
 
 
+def _cohort_schema() -> Json:
+    """Drift of those whom a plan touches, by cohort; where it repairs any."""
+    return _object(
+        {
+            "strategy": _STRATEGY,
+            "currency": _TEXT,
+            "cohort": _TEXT,
+            "participants": _COUNT,
+            "drift_before_estimate": _AMOUNT,
+            "drift_after_estimate": _AMOUNT,
+            "deposit_estimate": _AMOUNT,
+            "beyond_deposits": _COUNT,
+        }
+    )
+
+
 def _provenance_schema() -> Json:
     source = {"strategy": _STRATEGY, "share": _AMOUNT, "span": _SPAN, "allocations": _ALLOCATIONS}
     return _object(
@@ -737,5 +788,37 @@ def _summary_schema() -> Json:
             "cash_in": amounts,
             "cash_out": amounts,
             "turnover_estimate": amounts,
+            "reasons": _many(
+                _object(
+                    {
+                        "strategy": _STRATEGY,
+                        "verb": _VERB,
+                        "reason": _TEXT,
+                        "participants": _COUNT,
+                    }
+                )
+            ),
+            "prices": _many(
+                _object(
+                    {
+                        "strategy": _STRATEGY,
+                        "cohort": _TEXT,
+                        "verb": _VERB,
+                        "participants": _COUNT,
+                        "prices": _COUNT,
+                    }
+                )
+            ),
+            "largest": _many(
+                _object(
+                    {
+                        "strategy": _STRATEGY,
+                        "currency": _TEXT,
+                        "verb": _VERB,
+                        "participant_code": _TEXT,
+                        "moved_estimate": _AMOUNT,
+                    }
+                )
+            ),
         }
     )

@@ -117,6 +117,14 @@ PLAN_WORDS = {
     "sells_estimate": "What rebalances of participants with a flow sell.",
     "runner_up_calls": "Of the next best plan. Null where there is no other.",
     "runner_up_sells_estimate": "Of the next best plan. Null where there is no other.",
+    "cohorts": "Drift of those whom a plan touches, per cohort, where it repairs any: half of what "
+    "they are off their weights, over what they hold.",
+    "cohorts.participants": "How many are touched and have a price for all that they hold.",
+    "drift_before_estimate": "As a fraction, now.",
+    "drift_after_estimate": "As a fraction, when everything is settled.",
+    "deposit_estimate": "The smallest deposits that would bring those who are rebalanced to the "
+    "target without a sell, in total.",
+    "beyond_deposits": "How many of those no deposit would: they hold what is to be sold in full.",
     # summary
     "headline": "In one line, as people see it.",
     "has_changes": "Whether apply would do anything.",
@@ -126,5 +134,11 @@ PLAN_WORDS = {
     "summary.cash_in": "Per currency.",
     "summary.cash_out": "Per currency.",
     "summary.turnover_estimate": "Per currency.",
+    "reasons": "Why, and how many participants for that reason.",
+    "reasons.participants": "How many.",
+    "summary.prices": "At how many prices the participants of a cohort trade: one for each call.",
+    "prices.participants": "How many.",
+    "prices.prices": "How many, of each asset.",
+    "largest": "The largest movements, where a Strategy has more than a few.",
 }
 """``key``, or ``owner.key`` where a key means different things in different places."""

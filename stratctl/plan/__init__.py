@@ -14,6 +14,7 @@ from stratctl.core.plan import Plan
 from stratctl.plan.aims import both
 from stratctl.plan.caps import cap_measures
 from stratctl.plan.certificate import call_totals, certificates
+from stratctl.plan.cohorts import cohort_drifts
 from stratctl.plan.edge import at_the_edge
 from stratctl.plan.flows import flow_rows, forfeited_rows
 from stratctl.plan.guards import guard_findings, measures, valid_acknowledgements
@@ -147,6 +148,7 @@ def worked_out(
         complete=origin.complete,
         warnings=configuration.desired.warnings + live.warnings + terms.warnings,
         totals=call_totals(calls, sharing.totals) if sharing else (),
+        cohorts=cohort_drifts(changes, live, terms, calls, flows.sent, rebalances, aims),
     )
     return Workings(
         plan=plan,

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from stratctl.core.plan import FloatNeed, GuardFinding, Impact, Plan
+from stratctl.core.plan import GuardFinding, Impact, Plan
 from stratctl.core.state import Verb
 from stratctl.view import diagnostics, weights
+from stratctl.view.impact import drift_line, float_text, impact_lines, prices_line
 from stratctl.view.summary import (
     Chapter,
     Group,
@@ -208,7 +209,7 @@ class _Page:
     def conditions(self) -> list[str]:
         """What the plan rests on, and what it leaves out."""
         plan, lines = self.plan, []
-        said = [float_text(need) for need in plan.floats if need.needed_minor]
+        said = [float_text(plan, need) for need in plan.floats if need.needed_minor]
         if plan.certificates and self.level is not Level.SUMMARY:
             said.append(fewest(plan.certificates, plan.totals))
             if self.level is Level.FULL:
@@ -279,27 +280,9 @@ def facts(chapter: Chapter) -> Iterator[str]:
             f"{money(chapter.forfeited_out_minor, chapter.currency)} out, never moved"
         )
     for impact in chapter.impacts:
-        yield from _impact(impact)
-
-
-def _impact(impact: Impact) -> Iterator[str]:
-    currency = impact.currency
-    moved = [
-        f"cash {way} {money(amount_minor, currency)}"
-        for way, amount_minor in (("in", impact.cash_in_minor), ("out", impact.cash_out_minor))
-        if amount_minor
-    ]
-    if impact.largest_minor:
-        moved.append(f"largest movement {money(impact.largest_minor, currency)} (estimate)")
-    if moved:
-        yield "; ".join(moved)
-    if impact.turnover_minor:
-        yield (
-            f"turnover {money(impact.turnover_minor, currency)}"
-            f" of {money(impact.value_minor, currency)} held (estimates)"
-        )
-    if impact.unpriced:
-        yield f"no price for {', '.join(map(safe, impact.unpriced))}"
+        yield from impact_lines(impact, chapter.largest)
+    yield from map(drift_line, chapter.drifts)
+    yield from (prices_line(one) for one in chapter.prices if one.prices > 1)
 
 
 def _by_asset(impact: Impact) -> Iterator[str]:
@@ -368,14 +351,3 @@ def unmanaged_lines(plan: Plan) -> list[str]:
     if not plan.complete:
         lines.append("this plan is not complete: a target or an exclusion hides other changes")
     return lines
-
-
-def float_text(need: FloatNeed) -> str:
-    """Float needed against available, and what is short."""
-    needed = f"float: {money(need.needed_minor, need.currency)} needed"
-    if need.available_minor is None:
-        return f"{needed}, the balance of {safe(need.account)} is not known"
-    available = f"{money(need.available_minor, need.currency)} available ({safe(need.account)})"
-    short = need.short_minor
-    lacking = f", short by {money(short, need.currency)}" if short else ""
-    return f"{needed}, {available}{lacking}"

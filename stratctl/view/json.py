@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from stratctl.core import plan_json
@@ -13,6 +14,7 @@ from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, form
 from stratctl.core.plan import Plan
 from stratctl.core.report import Applied, AuditReport, Formatted, Status, StrategyStatus
 from stratctl.view.diagnostics import plain, tally, way_out
+from stratctl.view.impact import largest, prices, reasons
 from stratctl.view.summary import summarise
 
 Json = dict[str, Any]
@@ -98,6 +100,21 @@ def _summary(plan: Plan) -> Json:
         "cash_in": _amounts(summary.cash_in_minor),
         "cash_out": _amounts(summary.cash_out_minor),
         "turnover_estimate": _amounts(summary.turnover_minor),
+        "reasons": [
+            {"strategy": strategy, "verb": verb.value, "reason": reason, "participants": rows}
+            for strategy, verb, reason, rows in reasons(plan)
+        ],
+        "prices": [{**asdict(one), "verb": one.verb.value} for one in prices(plan)],
+        "largest": [
+            {
+                "strategy": one.strategy,
+                "currency": one.currency,
+                "verb": one.verb.value,
+                "participant_code": one.code,
+                "moved_estimate": format_amount(one.moved_minor, one.currency),
+            }
+            for one in largest(plan)
+        ],
     }
 
 

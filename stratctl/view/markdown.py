@@ -16,6 +16,7 @@ from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.plan import Plan
 from stratctl.view import human
 from stratctl.view.diagnostics import tally
+from stratctl.view.impact import float_text
 from stratctl.view.summary import (
     BlockedReason,
     Chapter,
@@ -278,7 +279,7 @@ def _impact(chapter: Chapter) -> Iterator[str]:
 
 
 def _conditions(plan: Plan, shown: int) -> Iterator[str]:
-    said = [human.float_text(need) for need in plan.floats[:shown] if need.needed_minor]
+    said = [float_text(plan, need) for need in plan.floats[:shown] if need.needed_minor]
     if plan.certificates:
         said.append(fewest(plan.certificates, plan.totals))
     prices = human.prices_text(plan, shown=PRICES_SHOWN)

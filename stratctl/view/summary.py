@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from stratctl.core.money import PRICE_DIGITS, minor_digits
-from stratctl.core.plan import Call, CallTotal, Certificate, Impact, Plan
+from stratctl.core.plan import Call, CallTotal, Certificate, CohortDrift, Impact, Plan
 from stratctl.core.state import Vector, Verb, WeightProvenance
+from stratctl.view.impact import CohortPrices, Movement, largest, prices
 from stratctl.view.text import WORDS, count, digits, money, safe
 
 _HEADLINE: Mapping[Verb, tuple[str, str]] = {
@@ -224,6 +225,9 @@ class Chapter:
     """How its weights were computed, where that is news."""
     impacts: tuple[Impact, ...]
     certificates: tuple[Certificate, ...]
+    largest: tuple[Movement, ...]
+    prices: tuple[CohortPrices, ...]
+    drifts: tuple[CohortDrift, ...]
 
 
 def chapters(plan: Plan) -> tuple[Chapter, ...]:
@@ -232,9 +236,12 @@ def chapters(plan: Plan) -> tuple[Chapter, ...]:
     for group in _groups(plan):
         own[group.strategy].append(group)
     blocked, satisfied, forfeited = _blocked_reasons(plan), _satisfied(plan), _forfeited(plan)
+    moved = (largest(plan), prices(plan))
     estimated = {impact.strategy for impact in plan.impacts}
     return tuple(
-        _chapter(plan, name, tuple(own[name]), blocked[name], satisfied[name], forfeited[name])
+        _chapter(
+            plan, name, tuple(own[name]), blocked[name], satisfied[name], forfeited[name], *moved
+        )
         for name in sorted({*own, *estimated, *blocked, *satisfied, *forfeited})
     )
 
@@ -246,6 +253,8 @@ def _chapter(
     blocked: list[BlockedReason],
     satisfied: int,
     forfeited: tuple[int, int, int],
+    movements: tuple[Movement, ...],
+    priced: tuple[CohortPrices, ...],
 ) -> Chapter:
     impacts = tuple(impact for impact in plan.impacts if impact.strategy == name)
     currencies = [group.currency for group in own] + [impact.currency for impact in impacts]
@@ -262,6 +271,9 @@ def _chapter(
         weights=tuple(provenance for strategy, provenance in plan.weights if strategy == name),
         impacts=impacts,
         certificates=tuple(one for one in plan.certificates if one.strategy == name),
+        largest=tuple(one for one in movements if one.strategy == name),
+        prices=tuple(one for one in priced if one.strategy == name),
+        drifts=tuple(one for one in plan.cohorts if one.strategy == name),
     )
 
 

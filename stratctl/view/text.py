@@ -65,6 +65,12 @@ def money(amount_minor: int, currency: str) -> str:
     return f"{safe(currency)} {digits(amount_minor, currency)}"
 
 
+def percent(share_e6: int) -> str:
+    """A share in percent with two decimals, rounded half up: for eyes, not for decisions."""
+    hundredths = (share_e6 + 50) // 100
+    return f"{hundredths // 100}.{hundredths % 100:02d} %"
+
+
 def digits(amount_minor: int, currency: str) -> str:
     """``61,500.00``: the amount without its currency, with all its decimals."""
     sign, magnitude = ("-" if amount_minor < 0 else ""), abs(amount_minor)
