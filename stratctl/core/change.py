@@ -64,7 +64,6 @@ FACT_ROWS = {
     "has_left": "BOOLEAN",
     "trader_id": "VARCHAR",
     "auto_rebalance": "BOOLEAN",
-    "overrides_flag": "BOOLEAN",
     "live_flag": "BOOLEAN",
     "flag_differs": "BOOLEAN",
     "manages_membership": "BOOLEAN",
@@ -73,10 +72,8 @@ FACT_ROWS = {
     "manages_flags": "BOOLEAN",
     "standing": "VARCHAR",
     "live_target_text": "VARCHAR",
-    "live_epoch": "INTEGER",
     "not_rebalanced": "VARCHAR",
     "retarget": "VARCHAR",
-    "stopped": "VARCHAR",
 }
 """What is known of one managed participant, and what follows from it. ``counted``: what has moved
 or is moving; ``more``: declared beyond that. ``not_rebalanced`` says why nothing about it may ask

@@ -177,7 +177,7 @@ def _furthest(holdings: Holdings) -> str:
     if not found:
         return ""
     off, one, share = max(found, key=lambda each: each[0])
-    if not off:
+    if points(off) == points(0):
         return "it holds its target"
     return f"the furthest is {safe(one.asset)}, {_from_target(one, share, holdings)}"
 

@@ -99,9 +99,14 @@ def flows_add_up(found: Explained) -> None:
 
 @law(worlds)
 def test_explanations_agree_with_the_plan(world: World) -> None:
-    """In a call exactly if the explanation says so, with the same amounts; nobody is left out."""
-    if dice(world).randrange(EVERY):
+    """In a call exactly if the explanation says so, with the same amounts; nobody is left out.
+
+    The same with vectors that are shared and with rebalances to the edge."""
+    random = dice(world)
+    if random.randrange(EVERY):
         return
+    cash_flow, destination = random.choice(("off", "shared")), random.choice(("target", "edge"))
+    world = replace(world, cash_flow=cash_flow, destination=destination)
     try:
         workings = world.workings(_bench.space())
     except InputError:

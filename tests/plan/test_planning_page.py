@@ -103,6 +103,7 @@ def world_of(text: str) -> World:
                     holdings_worth(PRICES, **holds),
                     contributed=format_amount(int(before * 100), "USD"),
                     target=vector(**person.pop("was", shares)).text,
+                    rebalanced=person.pop("rebalanced", None),
                 )
             )
         assert not person, person

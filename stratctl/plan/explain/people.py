@@ -312,7 +312,8 @@ class People:
             return Answer("rebalance", False, "enrolled_at_target", "", ())
         if fact["not_rebalanced"] is not None:
             rules = (on,) if fact["not_rebalanced"] == "never" else ()
-            return Answer("rebalance", False, fact["not_rebalanced"], "", rules)
+            detail = fact["standing"] if fact["not_rebalanced"] == "standing" else ""
+            return Answer("rebalance", False, fact["not_rebalanced"], detail, rules)
         if fact["retarget"] is None:
             return Answer("rebalance", False, "target_satisfied", "", (on,))
         for change in self._changes.get(key, ()):
