@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stratctl.core.change import FACT_ROWS
 from stratctl.core.diagnostic import Span
 from stratctl.core.explanation import (
-    Answer,
     Declaration,
     Explanation,
     GuardCheck,
@@ -19,21 +18,19 @@ from stratctl.core.explanation import (
     Holdings,
     Membership,
     Position,
-    Rule,
     Totals,
 )
-from stratctl.core.money import PRICE_DIGITS, format_ratio, format_units, minor_digits
+from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.state import Verb
-from stratctl.plan.explain.rules import FLOW_VERBS, bands, checks, guards_of, rule, strategies
+from stratctl.plan.explain.answers import Known, Row, answers
+from stratctl.plan.explain.rules import FLOW_VERBS, checks, guards_of, strategies
 from stratctl.plan.rebalance import CANDIDATE_ROWS, measured_parts
 
 if TYPE_CHECKING:
-    from stratctl.core.settings import Policy
     from stratctl.core.state import DesiredStrategy
     from stratctl.core.tables import Table
     from stratctl.plan.workings import Workings
 
-Row = dict[str, Any]
 Key = tuple[str, str]
 """(Strategy, participant code)"""
 
@@ -185,7 +182,7 @@ class People:
             declaration=_declaration(fact, strategy),
             holdings=self._holdings(fact, now, after, verbs),
             memberships=memberships,
-            answers=tuple(self._answers(fact, strategy, verbs)),
+            answers=tuple(answers(self._known(fact, strategy, verbs))),
             held=tuple(_held(row) for row in self._held.get(key, ())),
             satisfied=bool(self._satisfied.get(key)),
             forfeited=Totals(forfeits[0]["forfeited_in_minor"], forfeits[0]["forfeited_out_minor"])
@@ -240,145 +237,24 @@ class People:
         table = self.workings.terms.targets
         return [dict(zip(table.schema, row, strict=True)) for row in table.rows()]
 
-    # --- why --------------------------------------------------------------------------------
-
-    def _answers(
+    def _known(
         self, fact: Row, strategy: DesiredStrategy, verbs: Mapping[Verb, Membership]
-    ) -> Iterable[Answer]:
-        yield self._exit(fact, verbs) if fact["exited"] else self._flow(fact, verbs)
-        yield self._rebalance(fact, strategy, verbs)
-        yield self._flag(fact, verbs)
-
-    def _exit(self, fact: Row, verbs: Mapping[Verb, Membership]) -> Answer:
-        if Verb.LIQUIDATE in verbs:
-            return Answer("exit", True, "exited", verbs[Verb.LIQUIDATE].reason, ())
-        why = "has_left" if fact["has_left"] else "not_enrolled"
-        return self._not_sent(fact, "exit", why)
-
-    def _flow(self, fact: Row, verbs: Mapping[Verb, Membership]) -> Answer:
-        sent = next((verbs[verb] for verb in FLOW_VERBS if verb in verbs), None)
-        if sent is not None:
-            rules = self._policy(("cash_flow", "shared")) if sent.aimed else ()
-            return Answer("flow", True, sent.call.verb.value, sent.reason, rules)
-        if not fact["manages_funding"]:
-            return Answer("flow", False, "funding_not_managed", "", ())
-        return self._not_sent(fact, "flow", "in_step")
-
-    def _not_sent(self, fact: Row, about: str, otherwise: str) -> Answer:
-        """What held a flow or an exit back; ``otherwise``: nothing did, there was none."""
+    ) -> Known:
         key = (fact["strategy"], fact["participant_code"])
-        for row in self._flows_held.get(key, ()):
-            return self._held_back(fact, about, row["reason"], row["detail"])
-        if not (fact["more_in_minor"] or fact["more_out_minor"] or fact["leaving"]):
-            return Answer(about, False, otherwise, "", ())
-        held = [(row["reason"], row["detail"]) for row in self._held.get(key, ())]
-        why, detail = held[0] if held else (otherwise, "")
-        return self._held_back(fact, about, why, detail)
-
-    def _held_back(self, fact: Row, about: str, why: str, detail: str | None) -> Answer:
-        """With the settings that hold it back, where some do."""
-        strategy, policy = strategies(self.workings)[fact["strategy"]], self._policy_of_plan
-        rules: tuple[Rule, ...] = ()
-        if why == "below_leg_minimum":
-            rules = self._minimums(strategy, fact["target"])
-        elif why == "below_account_minimum":
-            least = format_units(policy.minimum_account_e8, PRICE_DIGITS, least=2)
-            rules = self._policy(("minimums.account", least))
-        elif why == "partial_sell_infeasible":
-            rules = self._policy(("cash_flow", policy.cash_flow))
-        elif why == "hold" and strategy.hold:
-            rules = (Rule("hold", "true", dict(strategy.settings).get("hold", strategy.span)),)
-        return Answer(about, False, why, detail or "", rules)
-
-    @property
-    def _policy_of_plan(self) -> Policy:
-        return self.workings.configuration.policy
-
-    def _rebalance(
-        self, fact: Row, strategy: DesiredStrategy, verbs: Mapping[Verb, Membership]
-    ) -> Answer:
-        key = (fact["strategy"], fact["participant_code"])
-        on = rule("rebalance.on", strategy.rebalance_on, strategy.settings)
-        epoch = rule("rebalance.epoch", str(strategy.rebalance_epoch), strategy.settings)
-        drift = bands(strategy, self._policy_of_plan.settings)
-        if Verb.REBALANCE in verbs:
-            row = verbs[Verb.REBALANCE]
-            decided = {"epoch": (epoch,), "changed": (), "unknown": drift}.get(
-                fact["retarget"], (on, *drift)
-            )
-            edge = self._policy(("destination", "edge")) if row.aimed else ()
-            return Answer("rebalance", True, fact["retarget"], row.reason, (*decided, *edge))
-        if Verb.ENROLL in verbs:
-            return Answer("rebalance", False, "enrolled_at_target", "", ())
-        if fact["not_rebalanced"] is not None:
-            rules = (on,) if fact["not_rebalanced"] == "never" else ()
-            detail = fact["standing"] if fact["not_rebalanced"] == "standing" else ""
-            return Answer("rebalance", False, fact["not_rebalanced"], detail, rules)
-        if fact["retarget"] is None:
-            return Answer("rebalance", False, "target_satisfied", "", (on,))
-        for change in self._changes.get(key, ()):
-            if change["stopped"] is not None:
-                return self._held_back(
-                    fact, "rebalance", change["stopped"], change["stopped_detail"]
-                )
-        for judged in self._judged.get(key, ()):
-            return self._verdict(fact, strategy, judged["verdict"], (on, *drift))
-        return Answer("rebalance", False, "held_back", "", ())
-
-    def _verdict(
-        self, fact: Row, strategy: DesiredStrategy, verdict: str, rules: tuple[Rule, ...]
-    ) -> Answer:
-        """Why a candidate was not sent, in the planner's words where it has some."""
-        key = (fact["strategy"], fact["participant_code"])
-        minimums = self._minimums(strategy, fact["target"])
-        if verdict == "satisfied" and fact["retarget"] in ("changed", "epoch"):
-            return Answer("rebalance", False, "within_minimum", "", minimums)
-        if verdict == "satisfied":
-            return Answer("rebalance", False, "in_band", "", rules)
-        detail = next(
-            (row["detail"] for row in self._held.get(key, ()) if row["reason"] == verdict), ""
+        change = next(iter(self._changes.get(key, ())), None)
+        judged = next(iter(self._judged.get(key, ())), None)
+        return Known(
+            fact=fact,
+            strategy=strategy,
+            policy=self.workings.configuration.policy,
+            verbs=verbs,
+            flows_held=self._flows_held.get(key, ()),
+            held=self._held.get(key, ()),
+            stopped=(change["stopped"], change["stopped_detail"] or "")
+            if change and change["stopped"]
+            else None,
+            verdict=judged["verdict"] if judged else None,
         )
-        cooldown = self.workings.configuration.policy.cooldown
-        decided = {
-            "below_leg_minimum": minimums,
-            "cooldown": self._policy(
-                ("cooldown.hours", str(cooldown.hours)),
-                ("cooldown.bypass", format_ratio(cooldown.bypass)),
-            ),
-        }.get(verdict, ())
-        return Answer(
-            "rebalance", False, "held_back" if verdict == "send" else verdict, detail, decided
-        )
-
-    def _flag(self, fact: Row, verbs: Mapping[Verb, Membership]) -> Answer:
-        if Verb.FLAGS in verbs:
-            return Answer("flag", True, "differs", verbs[Verb.FLAGS].reason, ())
-        if Verb.ENROLL in verbs:
-            return Answer("flag", True, "enrolled_with", "", ())
-        if not fact["manages_flags"]:
-            return Answer("flag", False, "flags_not_managed", "", ())
-        if fact["trader_id"] is None:
-            return Answer("flag", False, "not_enrolled", "", ())
-        if not fact["flag_differs"]:
-            return Answer("flag", False, "as_declared", "", ())
-        key = (fact["strategy"], fact["participant_code"])
-        (change,) = self._changes[key]
-        return self._held_back(fact, "flag", change["stopped"], change["stopped_detail"])
-
-    def _policy(self, *named: tuple[str, str]) -> tuple[Rule, ...]:
-        settings = self._policy_of_plan.settings
-        return tuple(rule(name, value, settings) for name, value in named)
-
-    def _minimums(self, strategy: DesiredStrategy, target: int) -> tuple[Rule, ...]:
-        """The smallest legs of a target's assets, by the lines that set them."""
-        policy = self._policy_of_plan
-        written = {name for name, _ in policy.settings}
-        named: dict[str, str] = {}
-        for asset in strategy.targets[target].rebalance_vector.assets:
-            own = f"minimums.leg.{asset}"
-            amount = format_units(policy.leg_minimum_e8(asset), PRICE_DIGITS, least=2)
-            named[own if own in written else "minimums.leg.default"] = amount
-        return self._policy(*named.items())
 
     # --- people that nothing declares -----------------------------------------------------------
 
