@@ -184,6 +184,8 @@ class World:
     """Strategy -> since when its flows may have waited."""
     cooldown: tuple[int, str] = (168, "0.10")
     """(hours, bypass)"""
+    sides: tuple[tuple[str, str], ...] = ()
+    """(asset, buy | sell | freeze)"""
     cash_flow: str = "off"
     destination: str = "target"
     agreed: tuple[tuple[str, Verb, Vector], ...] = ()
@@ -242,6 +244,7 @@ class World:
                     for rule, limit in self.guards.items()
                 ),
                 participants_per_call=self.per_call,
+                sides=self.sides,
                 cash_flow=self.cash_flow,
                 destination=self.destination,
                 cooldown=Cooldown(self.cooldown[0], Fraction(self.cooldown[1])),

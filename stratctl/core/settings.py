@@ -103,6 +103,10 @@ class Policy:
     destination: str = "target"
     """Where a breached band is rebalanced to: target | edge."""
     cooldown: Cooldown = Cooldown(168, Fraction(1, 10))
+    sides: tuple[tuple[str, str], ...] = ()
+    """(asset, buy | sell | freeze) of assets that are never sold, never bought, or neither."""
+    asset_caps: tuple[tuple[str, int], ...] = ()
+    """(asset, largest weight in 10⁻¹⁸)."""
     settings: Settings = ()
     """Where each setting stands that is not a default."""
 

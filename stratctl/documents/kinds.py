@@ -21,6 +21,7 @@ from stratctl.documents.grammar import (
     AccountLabel,
     Allocations,
     Amount,
+    AssetCode,
     Assets,
     Blend,
     Count,
@@ -571,9 +572,15 @@ class Rollout(Part):
 class AssetRule(Part):
     """Limits of one asset."""
 
-    cap: Ratio | None = Field(default=None, description="Largest weight.")
+    cap: Ratio | None = Field(
+        default=None,
+        description="Largest weight that may be declared or computed for it.",
+        examples=["0.25"],
+    )
     side: Literal["both", "buy", "sell", "freeze"] = Field(
-        default="both", description="What may be done."
+        default="both",
+        description="buy: never sold. sell: never bought. freeze: neither. What would trade it the"
+        " other way is not sent, and is listed.",
     )
 
 
@@ -602,8 +609,10 @@ class Policy(Document):
     guards: Guards = Field(default=Guards(), description="Limits that stop a plan.")
     caps: Caps = Field(default=Caps(), description="The most money that may move. None by default.")
     calls: Calls = Field(default=Calls(), description="Size of requests.")
-    assets: dict[SettingKey, AssetRule] = Field(
-        default={}, description="Limits per asset. Not supported yet."
+    assets: dict[AssetCode, AssetRule] = Field(
+        default={},
+        description="Limits per asset.",
+        examples=[{"SOL": {"side": "freeze"}, "BTC": {"cap": "0.60"}}],
     )
     windows: Windows = Field(default=Windows(), description="When to apply. Not supported yet.")
     rollout: Rollout = Field(

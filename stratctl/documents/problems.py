@@ -60,6 +60,7 @@ SUMMARIES = {
     "E_WEIGHT_SOURCE": "the weights must be given in exactly one way",
     "E_WEIGHT_CYCLE": "Strategies take their weights from each other in a circle",
     "E_CAP": "the cap cannot be kept",
+    "E_WEIGHT_CAP": "the weight is above the cap of its asset",
     # tables
     "E_CSV_HEADER": "the first line does not name the columns",
     "E_CSV_COLUMNS": "the row has another number of cells than the header",

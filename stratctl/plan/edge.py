@@ -21,7 +21,7 @@ from stratctl.plan.aims import AIMED_ROWS, Aims, aims_of
 from stratctl.plan.boxes import Pull, Shares, cheapest_face, nearest, rounded
 from stratctl.plan.flows import SENT_ROWS
 from stratctl.plan.rebalance import LEG_ROWS, Rebalances
-from stratctl.plan.terms import ratio_down_sql, share_sql
+from stratctl.plan.terms import forbidden_sql, ratio_down_sql, share_sql
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -191,9 +191,15 @@ def _serves_all(
     """Whether everybody can trade to it, and is in band although legs below the minimum are not.
 
     What such legs leave undone is at most their sum, which must fit between the vector and the
-    edge of each band.
+    edge of each band. Which way a leg goes, and so whether a side forbids it, depends on the
+    vector too.
     """
     used, of = DEPTH
+    side, sides = "NULL", ""
+    if terms.sides is not None:
+        edge = share_sql("value_e8::HUGEINT", "edge_e18")
+        side = forbidden_sql(f"{edge} > held_e8", f"{edge} < held_e8")
+        sides = f"LEFT JOIN {terms.sides} USING (asset)"
     space = rebalances.sent.workspace
     parts = space.table(
         "edge_parts",
@@ -205,17 +211,18 @@ def _serves_all(
         WITH legs AS (
             SELECT participant_code,
                 {share_sql("value_e8::HUGEINT", "edge_e18")} - held_e8 AS leg_e8,
-                greatest(minimum_e8, 1) AS minimum_e8,
+                greatest(minimum_e8, 1) AS minimum_e8, {side} AS side_detail,
                 CASE WHEN terms.weight_e18 > 0
                      THEN {share_sql("value_e8::HUGEINT", "band_e18")} END AS band_e8
             FROM {rebalances.legs} AS legs
             JOIN {rebalances.sent} AS sent USING (strategy, participant_code)
             JOIN {terms.terms} AS terms USING (strategy, target, asset)
-            JOIN {parts} USING (asset)
+            JOIN {parts} USING (asset) {sides}
             WHERE strategy = $1 AND target = $2
         ),
         people AS (
-            SELECT bool_or(leg_e8 >= minimum_e8) AND bool_or(-leg_e8 >= minimum_e8) AS trades,
+            SELECT bool_or(leg_e8 >= minimum_e8) AND bool_or(-leg_e8 >= minimum_e8)
+                    AND count(side_detail) = 0 AS trades,
                 coalesce(sum(abs(leg_e8)) FILTER (abs(leg_e8) < minimum_e8), 0) AS undone_e8,
                 min(band_e8) * {of - used} // {of} AS spare_e8
             FROM legs GROUP BY participant_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from stratctl.core.plan import BLOCKED_ROWS, FORFEIT_ROWS
 from stratctl.core.tables import Table
 from stratctl.plan.guards import covers
-from stratctl.plan.terms import VALUE_E8, share_sql
+from stratctl.plan.terms import VALUE_E8, forbidden_sql, share_sql
 from stratctl.plan.waiting import DAYS_MAX
 from stratctl.plan.waiting import RULE as STALE_RULE
 
@@ -48,6 +48,7 @@ _JUDGED_ROWS = {
     "flow_least": "VARCHAR",
     "account_least": "VARCHAR",
     "stopped_detail": "VARCHAR",
+    "side_detail": "VARCHAR",
     "waiting_since": "VARCHAR",
     "recorded": "BOOLEAN",
     "stale": "BOOLEAN",
@@ -112,13 +113,13 @@ short AS (
     WHERE wanted.verb = 'partial_sell' AND terms.weight_e18 > 0
       AND (held.asset IS NULL OR {sold} > held.value_e8)
     GROUP BY ALL
-)
+){forbidden}
 SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
     CASE WHEN verb = 'enroll' THEN flag END AS auto_rebalance,
     trader_id, trader_updated_at, cohort, file, line,
     worth.value_e8::DECIMAL(38,0) AS value_e8,
     minor_e8, short.asset AS short_asset, flow_least, account_least,
-    stopped_detail,
+    stopped_detail, {side_detail} AS side_detail,
     coalesce(waited.since, unknown.unknown_since, $1) AS waiting_since,
     waited.since IS NOT NULL AS recorded,
     coalesce(coalesce(waited.since, unknown.unknown_since) < $2, false) AS stale,
@@ -128,6 +129,7 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
         WHEN verb = 'partial_sell' AND trader_id IS NULL THEN 'no_trader'
         WHEN verb IN ('liquidate', 'enroll') AND NOT manages_membership
             THEN 'membership_not_managed'
+        WHEN {side_detail} IS NOT NULL THEN 'side_forbids'
         WHEN verb = 'enroll' AND amount_minor < account_least_minor
             THEN 'below_account_minimum'
         WHEN amount_minor < flow_least_minor THEN 'below_leg_minimum'
@@ -140,8 +142,25 @@ LEFT JOIN {since} AS waited USING (strategy, participant_code)
 LEFT JOIN {unknown} AS unknown USING (strategy)
 LEFT JOIN worth USING (strategy, participant_code)
 LEFT JOIN short USING (strategy, participant_code)
+{sided}
 WHERE verb IS NOT NULL
 """
+
+
+_FORBIDDEN = """,
+forbidden AS (
+    -- A flow trades every asset of its weights, and an exit everything that is held.
+    SELECT strategy, participant_code, min({why}) AS side_detail
+    FROM (
+        SELECT strategy, participant_code, verb, asset
+        FROM wanted JOIN {terms} AS terms USING (strategy, target)
+        WHERE weight_e18 > 0 AND verb <> 'liquidate'
+        UNION ALL
+        SELECT strategy, participant_code, verb, asset
+        FROM wanted JOIN held USING (strategy, participant_code) WHERE verb = 'liquidate'
+    ) JOIN {sides} USING (asset)
+    GROUP BY ALL
+)"""
 
 
 def flow_rows(
@@ -154,6 +173,12 @@ def flow_rows(
     are held back until an acknowledgement covers all of them.
     """
     space = changes.rows.workspace
+    forbidden, side_detail, sided = "", "NULL::VARCHAR", ""
+    if terms.sides is not None:
+        why = forbidden_sql("verb IN ('top_up', 'enroll')", "verb IN ('partial_sell', 'liquidate')")
+        forbidden = _FORBIDDEN.format(why=why, terms=terms.terms, sides=terms.sides)
+        side_detail = "forbidden.side_detail"
+        sided = "LEFT JOIN forbidden USING (strategy, participant_code)"
     judged = space.select(
         "flows_judged",
         _JUDGED_ROWS,
@@ -167,6 +192,9 @@ def flow_rows(
             sold=share_sql("wanted.amount_minor * wanted.minor_e8"),
             since=waits.since,
             unknown=waits.unknown,
+            forbidden=forbidden,
+            side_detail=side_detail,
+            sided=sided,
         ),
         [waits.now, waits.oldest],
     )
@@ -207,6 +235,7 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
                 WHEN 'both_totals_rise' THEN 'contributed and withdrawn rise in one plan'
                 WHEN 'no_trader' THEN 'there is nothing to sell: not enrolled'
                 WHEN 'membership_not_managed' THEN 'the cohort does not manage membership'
+                WHEN 'side_forbids' THEN side_detail
                 WHEN 'below_account_minimum' THEN
                     'an enrolment needs at least ' || account_least
                 WHEN 'below_leg_minimum' THEN

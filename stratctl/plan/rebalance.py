@@ -9,15 +9,16 @@ one-way turnover to the target.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.errors import InputError
+from stratctl.core.money import WEIGHT_ONE_E18
 from stratctl.core.plan import BLOCKED_ROWS, SATISFIED_ROWS
 from stratctl.core.tables import Table
 from stratctl.plan.flows import SENT_ROWS
-from stratctl.plan.terms import VALUE_E8, share_sql, utc_sql
+from stratctl.plan.terms import VALUE_E8, forbidden_sql, share_sql, utc_sql
 
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
@@ -93,14 +94,18 @@ _CUT_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR", "cut_e8": "HU
 _JUDGED_ROWS = {
     **CANDIDATE_ROWS,
     "whole_e8": "HUGEINT",
+    "measured_e8": "HUGEINT",
     "sold_e8": "HUGEINT",
     "sizes_e8": "HUGEINT",
     "foreign_asset": "VARCHAR",
     "unpriced_asset": "VARCHAR",
+    "side_detail": "VARCHAR",
     "target_text": "VARCHAR",
     "epoch": "INTEGER",
     "verdict": "VARCHAR",
 }
+"""``sizes_e8``: what all legs add up to, of ``measured_e8``, which is the whole but for frozen
+assets where only bands are watched."""
 
 _CANDIDATES = """
 SELECT changes.strategy, changes.strategy_id, changes.participant_code, changes.target,
@@ -174,8 +179,9 @@ legs AS (
         abs({wanted} - value_e8) AS size_e8,
         greatest(0, value_e8 - {wanted}) AS sold_e8,
         {band} AS band_e8,
-        greatest(minimum_e8, 1) AS minimum_e8
-    FROM {parts} JOIN whole USING (strategy, participant_code)
+        greatest(minimum_e8, 1) AS minimum_e8,
+        {side_detail} AS side_detail
+    FROM {parts} JOIN whole USING (strategy, participant_code) {sides}
     WHERE foreign_asset IS NULL AND unpriced_asset IS NULL
 )
 """
@@ -190,19 +196,22 @@ _JUDGED = """
             AS can_trade,
         bool_or({breached}) AS breached,
         sum(size_e8)::HUGEINT AS sizes_e8,
-        sum(sold_e8)::HUGEINT AS sold_e8
+        sum(sold_e8)::HUGEINT AS sold_e8,
+        min(side_detail) AS side_detail
     FROM legs GROUP BY ALL
 )
-SELECT candidate.*, whole.whole_e8, sized.sold_e8, sized.sizes_e8,
-    whole.foreign_asset, whole.unpriced_asset, targets.target_text, targets.epoch,
+SELECT candidate.*, whole.whole_e8, whole.whole_e8 AS measured_e8, sized.sold_e8, sized.sizes_e8,
+    whole.foreign_asset, whole.unpriced_asset, side_detail, targets.target_text, targets.epoch,
     CASE
         WHEN whole.foreign_asset IS NOT NULL THEN 'foreign_asset'
         WHEN whole.unpriced_asset IS NOT NULL THEN 'no_price'
         WHEN NOT worth_sending THEN 'satisfied'
+        WHEN retarget IN ('changed', 'epoch') AND side_detail IS NOT NULL THEN 'side_forbids'
         WHEN retarget IN ('changed', 'epoch') THEN 'send'
         WHEN breached OR sizes_e8 > {portfolio} THEN
             -- Sent again and again it would never arrive.
             CASE WHEN retarget = 'watch' AND NOT can_trade THEN 'below_leg_minimum'
+                 WHEN side_detail IS NOT NULL THEN 'side_forbids'
                  WHEN {resting} AND sizes_e8 <= {bypass} THEN 'cooldown'
                  ELSE 'send' END
         ELSE 'satisfied'
@@ -232,6 +241,8 @@ def rebalance_rows(
     )
     parts = parts_of(candidates, live, terms, aims)
     judged = _judged(candidates, parts, terms, _cut(candidates, aims) if aims else None)
+    if terms.freezes:
+        judged = _frozen_aside(judged, candidates, parts, terms)
     sent = space.select(
         "rebalances",
         SENT_ROWS,
@@ -288,12 +299,14 @@ def _blocked(changes: Changes, judged: Table, terms: Terms) -> Table:
                 WHEN 'cooldown' THEN 'out of band, rebalanced ' || {utc_sql("judged.rebalanced_at")}
                     || ', rests until '
                     || {utc_sql(f"judged.rebalanced_at + {terms.rest_hours * 3600}")}
+                WHEN 'side_forbids' THEN side_detail
                 ELSE 'out of band, but no sell and buy reach the minimum leg'
             END AS detail,
             change.file, change.line, NULL::VARCHAR AS waiting_since
         FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
-        WHERE verdict IN ('foreign_asset', 'no_price', 'below_leg_minimum', 'cooldown')
+        WHERE verdict IN
+            ('foreign_asset', 'no_price', 'below_leg_minimum', 'side_forbids', 'cooldown')
         UNION ALL
         SELECT strategy, participant_code, stopped, coalesce(stopped_detail, ''), file, line, NULL
         FROM {changes.rows}
@@ -348,16 +361,19 @@ def drift_by_strategy(
     )
     parts = parts_of(candidates, live, terms)
     judged = _judged(candidates, parts, terms)
+    if terms.freezes:
+        judged = _frozen_aside(judged, candidates, parts, terms)
+    outside = "verdict IN ('send', 'below_leg_minimum', 'side_forbids')"
     return {
-        strategy: (outside, opted_out, largest or 0)
-        for strategy, outside, opted_out, largest in space.rows(
+        strategy: (people, opted_out, largest or 0)
+        for strategy, people, opted_out, largest in space.rows(
             f"""
             SELECT strategy,
-                count(*) FILTER (verdict IN ('send', 'below_leg_minimum')),
-                count(*) FILTER (verdict IN ('send', 'below_leg_minimum')
+                count(*) FILTER ({outside}),
+                count(*) FILTER ({outside}
                     AND NOT live.auto_rebalance AND NOT managed.overrides_flag),
-                max(CASE WHEN whole_e8 > 0
-                    THEN sizes_e8 * 500000000000000000 // whole_e8 END)::HUGEINT
+                max(CASE WHEN measured_e8 > 0
+                    THEN sizes_e8 * 500000000000000000 // measured_e8 END)::HUGEINT
             FROM {judged}
             JOIN {live.rows} AS live USING (strategy_id, participant_code)
             JOIN {changes.managed} AS managed USING (strategy, participant_code)
@@ -404,7 +420,7 @@ def _judged(candidates: Table, parts: Table, terms: Terms, cut: Table | None = N
     return candidates.workspace.select(
         "judged",
         _JUDGED_ROWS,
-        _legs_sql(parts, cut)
+        _legs_sql(parts, terms, cut)
         + _JUDGED.format(
             candidates=candidates,
             targets=terms.targets,
@@ -416,7 +432,12 @@ def _judged(candidates: Table, parts: Table, terms: Terms, cut: Table | None = N
     )
 
 
-def _legs_sql(parts: Table, cut: Table | None) -> str:
+def _legs_sql(parts: Table, terms: Terms, cut: Table | None = None) -> str:
+    side_detail, sides = "NULL::VARCHAR", ""
+    if terms.sides is not None:
+        wanted = share_sql("whole_e8")
+        side_detail = forbidden_sql(f"value_e8 < {wanted}", f"value_e8 > {wanted}")
+        sides = f"LEFT JOIN {terms.sides} USING (asset)"
     whole, joined = "sum(value_e8)::HUGEINT", ""
     if cut is not None:
         whole = "(sum(value_e8) + coalesce(any_value(cut_e8), 0))::HUGEINT"
@@ -427,6 +448,8 @@ def _legs_sql(parts: Table, cut: Table | None) -> str:
         band=share_sql("whole_e8", "band_e18"),
         whole=whole,
         cut=joined,
+        side_detail=side_detail,
+        sides=sides,
     )
 
 
@@ -435,7 +458,7 @@ def measured_parts(
 ) -> list[tuple[Any, ...]]:
     """MEASURED_ROWS of a few candidates, measured as rebalances are judged; for explanations."""
     parts = parts_of(candidates, live, terms, aims)
-    legs = _legs_sql(parts, _cut(candidates, aims) if aims else None)
+    legs = _legs_sql(parts, terms, _cut(candidates, aims) if aims else None)
     return candidates.workspace.select(
         "measured",
         MEASURED_ROWS,
@@ -452,6 +475,70 @@ def measured_parts(
         WINDOW each AS (PARTITION BY strategy, participant_code)
         """,
     ).rows()
+
+
+def _frozen_aside(judged: Table, candidates: Table, parts: Table, terms: Terms) -> Table:
+    """The same verdicts, where only bands are watched, of what is left without frozen assets.
+
+    What nobody can trade is no drift: the other assets are held to their weights among themselves,
+    in the bands of their declared weights. A rebalance states an end weight of the frozen asset as
+    well, so it is sent only to whom that moves nothing of it.
+    """
+    space = judged.workspace
+    frozen = space.select(
+        "frozen",
+        {"strategy": "VARCHAR", "participant_code": "VARCHAR", "rest_e18": "HUGEINT"},
+        f"""
+        SELECT strategy, participant_code,
+            {WEIGHT_ONE_E18} - sum(parts.weight_e18) FILTER (side = 'freeze') AS rest_e18
+        FROM {parts} AS parts JOIN {candidates} AS candidate USING (strategy, participant_code)
+        LEFT JOIN {terms.sides} USING (asset)
+        WHERE retarget = 'watch' GROUP BY ALL
+        HAVING bool_or(side = 'freeze') AND NOT bool_or(weight_e18 IS NULL OR value_e8 IS NULL)
+        """,
+    )
+    watched = space.select(
+        "watched",
+        CANDIDATE_ROWS,
+        f"SELECT candidate.* FROM {candidates} AS candidate"
+        f" JOIN {frozen} USING (strategy, participant_code)",
+    )
+    traded = space.select(
+        "parts_traded",
+        _PARTS_ROWS,
+        f"""
+        SELECT strategy, participant_code, target, asset,
+            weight_e18 * {WEIGHT_ONE_E18} // rest_e18 AS weight_e18, band_e18, minimum_e8, value_e8
+        FROM {parts} AS parts JOIN {frozen} USING (strategy, participant_code)
+        LEFT JOIN {terms.sides} USING (asset)
+        WHERE side IS DISTINCT FROM 'freeze' AND rest_e18 > 0
+        """,
+    )
+    aside = _judged(watched, traded, replace(terms, sides=None))
+    columns = {
+        "measured_e8": "coalesce(aside.whole_e8, 0)",
+        "sizes_e8": "coalesce(aside.sizes_e8, 0)",
+        "verdict": """CASE
+            WHEN aside.verdict IN ('send', 'cooldown') AND judged.side_detail IS NOT NULL
+                THEN 'side_forbids'
+            ELSE coalesce(aside.verdict, 'satisfied') END""",
+    }
+    chosen = ", ".join(
+        f"CASE WHEN frozen.rest_e18 IS NULL THEN judged.{column}"
+        f" ELSE {columns[column]} END AS {column}"
+        if column in columns
+        else f"judged.{column}"
+        for column in _JUDGED_ROWS
+    )
+    return space.select(
+        "judged",
+        _JUDGED_ROWS,
+        f"""
+        SELECT {chosen} FROM {judged} AS judged
+        LEFT JOIN {frozen} AS frozen USING (strategy, participant_code)
+        LEFT JOIN {aside} AS aside USING (strategy, participant_code)
+        """,
+    )
 
 
 def refuse_dropped_assets(changes: Changes, live: Live) -> None:

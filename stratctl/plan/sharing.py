@@ -76,8 +76,10 @@ _FLOWING_ROWS = {
 
 _FLOWING = """
 SELECT judged.strategy, judged.strategy_id, judged.participant_code, judged.target,
-    -- Who rests is not rebalanced, so that nobody counts on it.
-    CASE WHEN retarget IN ('changed', 'epoch') OR NOT {resting} THEN retarget END AS retarget,
+    -- Who rests is not rebalanced, nor perhaps who has an asset that may be traded one way only:
+    -- nobody counts on it.
+    CASE WHEN {one_sided} THEN NULL
+         WHEN retarget IN ('changed', 'epoch') OR NOT {resting} THEN retarget END AS retarget,
     0::HUGEINT AS flow_e8, rebalanced_at,
     judged.verb, judged.amount_minor::HUGEINT * judged.minor_e8 AS size_e8, judged.held_back
 FROM {judged} AS judged JOIN {changes} AS change USING (strategy, participant_code)
@@ -273,6 +275,7 @@ class _Asked:
                 judged=judged,
                 changes=self.changes.rows,
                 resting=self.terms.resting,
+                one_sided=_one_sided_sql(self.terms),
                 liftable="held_back IN ('below_leg_minimum', 'partial_sell_infeasible',"
                 " 'stale_flow')"
                 if also_stale
@@ -283,7 +286,7 @@ class _Asked:
             return None
         measured = _measured(flowing, self.live, self.terms)
         vintages, members, step_e18 = _vintages(measured)
-        narrowed = _narrowed(self.terms)
+        narrowed = _narrowed(self.terms) | _one_sided(self.terms)
         found = _read(vintages, measured, members)
         waiting = _waiting(self.rebalances, flowing)
         values = managed_values(self.changes, self.live, self.terms)
@@ -354,6 +357,24 @@ def _narrowed(terms: Terms) -> set[str]:
         SELECT strategy FROM {terms.terms} JOIN {terms.targets} USING (strategy, target)
         GROUP BY strategy, target HAVING sum(band_e18) > 2 * any_value(portfolio_e18) ORDER BY ALL
         """
+    )
+    return {strategy for (strategy,) in rows}
+
+
+def _one_sided_sql(terms: Terms) -> str:
+    """SQL: whether a judged flow's target names an asset that may not be traded both ways."""
+    if terms.sides is None:
+        return "false"
+    named = f"SELECT (strategy, target) FROM {terms.terms} JOIN {terms.sides} USING (asset)"
+    return f"(judged.strategy, judged.target) IN ({named})"
+
+
+def _one_sided(terms: Terms) -> set[str]:
+    """Strategies with a target that names an asset that may not be traded both ways."""
+    if terms.sides is None:
+        return set()
+    rows = terms.terms.workspace.rows(
+        f"SELECT DISTINCT strategy FROM {terms.terms} JOIN {terms.sides} USING (asset) ORDER BY ALL"
     )
     return {strategy for (strategy,) in rows}
 

@@ -89,6 +89,9 @@ TARGET_ROWS = {
 ``flow_least`` is its text;
 ``minor_e8`` turns minor units into 10⁻⁸ of the currency."""
 
+SIDE_ROWS = {"asset": "VARCHAR", "side": "VARCHAR", "may_buy": "BOOLEAN", "may_sell": "BOOLEAN"}
+"""Assets that may not be traded both ways."""
+
 PRICE_ROWS = {"strategy": "VARCHAR", "asset": "VARCHAR", "price_e8": "HUGEINT"}
 
 
@@ -107,6 +110,10 @@ class Terms:
     bypass_e18: int
     """Portfolio drift above which nobody rests, in 10⁻¹⁸."""
     rest_hours: int
+    sides: Table | None
+    """SIDE_ROWS; None when every asset may be traded both ways."""
+    freezes: bool
+    """Whether some asset may be traded neither way."""
     warnings: tuple[Diagnostic, ...]
     """Prices that are not trusted. Without a price nothing is decided for an asset's holders."""
 
@@ -149,12 +156,30 @@ class Terms:
             else "false",
             bypass_e18=int(cooldown.bypass * WEIGHT_ONE_E18),
             rest_hours=cooldown.hours,
+            sides=space.table("sides", SIDE_ROWS, _sides(policy)) if policy.sides else None,
+            freezes=any(side == "freeze" for _, side in policy.sides),
             warnings=tuple(
                 _deviation(price, policy)
                 for price in sorted(live.prices, key=lambda p: (p.currency, p.asset))
                 if _deviates(price, policy)
             ),
         )
+
+
+def _sides(policy: Policy) -> list[tuple[object, ...]]:
+    rows = [(asset, side, side == "buy", side == "sell") for asset, side in policy.sides]
+    return list(zip(*rows, strict=True))
+
+
+def forbidden_sql(buys: str, sells: str) -> str:
+    """SQL: why ``asset`` with this side must not be traded like this, or NULL.
+
+    ``buys`` and ``sells``: conditions; SIDE_ROWS are joined.
+    """
+    return (
+        f"CASE WHEN ({buys}) AND NOT may_buy THEN 'it would buy ' WHEN ({sells}) AND NOT may_sell"
+        " THEN 'it would sell ' END || asset || ', and assets.' || asset || '.side is ' || side"
+    )
 
 
 def _deviates(price: Price, policy: Policy) -> bool:

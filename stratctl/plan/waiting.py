@@ -81,21 +81,21 @@ class Waits:
 
 
 def exits_kept(changes: Changes, blocked: Table) -> Changes:
-    """The changes with the stop of exits that are held back for their age.
+    """The changes with the stop of exits that are held back for their age or by a side.
 
     The flag goes off and the account of flows is closed when the sale is done, so these wait with
     it.
     """
     space = changes.rows.workspace
-    stale = f"(SELECT strategy, participant_code FROM {blocked} WHERE reason = 'stale_flow')"
-    kept = f"leaving AND stopped IS NULL AND (strategy, participant_code) IN {stale}"
-    if not space.one(f"SELECT count(*) FROM {changes.rows} WHERE {kept}")[0]:
+    kept = "leaving AND stopped IS NULL AND reason IN ('stale_flow', 'side_forbids')"
+    joined = f"{changes.rows} AS change LEFT JOIN {blocked} USING (strategy, participant_code)"
+    if not space.one(f"SELECT count(*) FROM {joined} WHERE {kept}")[0]:
         return changes
     columns = ", ".join(
-        f"CASE WHEN {kept} THEN 'stale_flow' ELSE stopped END AS stopped"
+        f"CASE WHEN {kept} THEN reason ELSE stopped END AS stopped"
         if column == "stopped"
-        else column
+        else f"change.{column}"
         for column in CHANGE_ROWS
     )
-    rows = space.select("kept", CHANGE_ROWS, f"SELECT {columns} FROM {changes.rows}")
+    rows = space.select("kept", CHANGE_ROWS, f"SELECT {columns} FROM {joined}")
     return replace(changes, rows=rows)

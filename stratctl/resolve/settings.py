@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from stratctl.core.diagnostic import Diagnostic, Span
-from stratctl.core.money import PRICE_DIGITS, parse_units
+from stratctl.core.money import PRICE_DIGITS, parse_units, parse_weight
 from stratctl.core.plan import Acknowledgement as Widening
 from stratctl.core.settings import CAP_RULES, GUARD_RULES, Cooldown, Environment, Guard, Policy
 from stratctl.core.state import Drift
@@ -107,6 +107,16 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
         cash_flow=written.cash_flow,
         destination=written.destination,
         cooldown=Cooldown(written.cooldown.hours, Fraction(written.cooldown.bypass)),
+        sides=tuple(
+            (asset, rule.side)
+            for asset, rule in sorted(written.assets.items())
+            if rule.side != "both"
+        ),
+        asset_caps=tuple(
+            (asset, parse_weight(rule.cap))
+            for asset, rule in sorted(written.assets.items())
+            if rule.cap is not None
+        ),
         settings=read.places.settings() if read else (),
     )
 
@@ -132,7 +142,6 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     """A setting that nothing obeys yet must not look as if it were obeyed."""
     written = read.document
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (("assets",), bool(written.assets), "{}"),
         (("windows", "allow"), bool(written.windows.allow), "[]"),
         (("windows", "blackout"), bool(written.windows.blackout), "[]"),
         (

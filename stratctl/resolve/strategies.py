@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from stratctl.core.diagnostic import Diagnostic
-from stratctl.core.money import MINOR_DIGITS
+from stratctl.core.money import MINOR_DIGITS, format_weight
 from stratctl.core.settings import Policy
 from stratctl.core.state import DesiredStrategy, Drift, LiveCohort, Target
-from stratctl.documents import Cohort, Members, Read, Strategy, problem, warning
+from stratctl.documents import Cohort, Members, Places, Read, Strategy, problem, warning
 from stratctl.resolve.weights import declared_target
 
 DOCUMENTED_CURRENCIES = ("CAD", "EUR", "GBP", "JPY", "MXN", "USD")
@@ -85,9 +85,11 @@ def resolve_strategies(
         targets: list[Target] = (
             [weights[read.document.name]] if read.document.name in weights else []
         )
+        for target in targets:
+            _check_caps(read.places, target, policy, problems)
         live: LiveCohort | None = None
         for members in sorted(own, key=lambda found: found.read.document.name):
-            index = _target_of(members.read, targets, problems)
+            index = _target_of(members.read, targets, policy, problems)
             _check_managed(members.read, problems)
             held = members.read.document.hold or read.document.hold
             if members.read.document.live:
@@ -131,17 +133,37 @@ def _strategy(
     )
 
 
-def _target_of(cohort: Read[Cohort], targets: list[Target], problems: list[Diagnostic]) -> int:
+def _target_of(
+    cohort: Read[Cohort], targets: list[Target], policy: Policy, problems: list[Diagnostic]
+) -> int:
     """The place of the cohort's target among its Strategy's; its own is added."""
     written = cohort.document
     if written.allocations is None:
         return 0
     own = declared_target(written.allocations, written.exits or (), cohort.places, problems)
+    if own is not None:
+        _check_caps(cohort.places, own, policy, problems)
     if own is None or not targets:
         return 0
     if own not in targets:
         targets.append(own)
     return targets.index(own)
+
+
+def _check_caps(places: Places, target: Target, policy: Policy, problems: list[Diagnostic]) -> None:
+    """No weight, declared or computed, is above the cap that the policy has for its asset."""
+    caps, settings = dict(policy.asset_caps), dict(policy.settings)
+    for asset, weight_e18 in target.vector.weights_e18:
+        if weight_e18 <= caps.get(asset, weight_e18):
+            continue
+        cap, where = format_weight(caps[asset]), settings[f"assets.{asset}.cap"]
+        detail = f"{asset} has {format_weight(weight_e18)}; assets.{asset}.cap is {cap} ({where})"
+        if target.provenance is None:
+            span, way = places.value("allocations", asset), "lower the weight"
+        else:
+            span, way = target.provenance.span, f"write cap: {cap} beside the rule"
+        hint = f"{way}, or raise assets.{asset}.cap"
+        problems.append(problem("E_WEIGHT_CAP", detail, span, hint))
 
 
 def _live(cohort: Read[Cohort], target: int, held: bool) -> LiveCohort:

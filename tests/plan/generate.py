@@ -49,6 +49,12 @@ CAPS = (
     ("cap_run", "1000"),
     ("cap_day", "1130"),
 )
+SIDES = (
+    (("SOL", "freeze"),),
+    (("SOL", "buy"), ("XRP", "sell")),
+    (("BTC", "sell"), ("SOL", "freeze")),
+    (("ETH", "buy"), ("XRP", "freeze")),
+)
 MANAGES = (
     ("membership", "funding", "allocations", "flags"),
     ("membership", "funding", "allocations", "flags"),
@@ -180,6 +186,7 @@ def worlds(draw: st.DrawFn) -> World:
         per_call=draw(among(1, 2, 1000)),
         minimum_leg=draw(often("5", "0")),
         guards={**OPEN_GUARDS, **dict(draw(often((), CAPS)))},
+        sides=draw(often((), (), *SIDES)),
         sent_lately=draw(among((), (("USD", 600_00, 350_00),))),
         cooldown=draw(among((24, "0.10"), (24, "0.12"), (24, "0"), (0, "0.10"))),
     )

@@ -250,6 +250,33 @@ def calls_stand_in_order(world: World) -> None:
         assert certificate.tight or certificate.strategy in sharing
 
 
+def sides_are_obeyed(world: World) -> None:
+    """Nothing is sent that sells what may not be sold, or buys what may not be bought."""
+    plan = _plan(world)
+    if plan is None or not world.sides:
+        return
+    may_not_buy = {asset for asset, side in world.sides if side != "buy"}
+    may_not_sell = {asset for asset, side in world.sides if side != "sell"}
+    before = {(h.strategy, h.code): h for h in world.holders}
+    flowed = {(h.strategy, h.code): h for h in settle(world, _only_flows(plan)).holders}
+    for name, verb, vector, code, *_ in rows_of(plan):
+        weights = {part.split(" ")[0]: Fraction(part.split(" ")[1]) for part in _parts(vector)}
+        if verb in (Verb.ENROLL, Verb.TOP_UP):
+            assert not may_not_buy & set(weights)
+        elif verb is Verb.PARTIAL_SELL:
+            assert not may_not_sell & set(weights)
+        elif verb is Verb.LIQUIDATE:
+            assert not may_not_sell & set(before[name, code].holds)
+        elif verb is Verb.REBALANCE:
+            values = worth(flowed[name, code], world.prices)
+            whole = sum(values.values(), Fraction(0))
+            for asset in {*weights, *values}:
+                move = weights.get(asset, 0) * whole - values.get(asset, 0)
+                assert abs(move) < Fraction(1, 10**6) or asset not in (
+                    may_not_buy if move > 0 else may_not_sell
+                )
+
+
 def wanted_is_sent_or_listed(world: World) -> None:
     """Every outstanding flow and exit is in a call or blocked with a reason, never both."""
     plan = _plan(world)
@@ -298,8 +325,19 @@ LAWS: tuple[Callable[[World], None], ...] = (
     nothing_is_sold_that_is_not_held,
     calls_stand_in_order,
     wanted_is_sent_or_listed,
+    sides_are_obeyed,
     survives_json,
 )
+
+
+def _parts(vector: str) -> list[str]:
+    return vector.split(", ") if vector else []
+
+
+def _only_flows(plan: Plan) -> Plan:
+    """The plan up to its barrier."""
+    calls = tuple(call for call in plan.calls if call.verb is not Verb.REBALANCE)
+    return replace(plan, calls=calls)
 
 
 def _plan_again(world: World, plan: Plan) -> Plan:

@@ -268,6 +268,8 @@ def _decide(world: World, case: _Case, found: Answer) -> None:
         }[sent]
         flag = case.want.flag if sent == "enroll" else None
         found.sent.add((name, sent, vector, code, amount, flag))
+    if held_back == "side_forbids" and case.leaving:
+        return  # the flag and the account of flows wait for the sale
     _decide_flag(case, flow, found)
     forfeited = case.want.exited and (case.in_minor or case.out_minor)
     if forfeited and not case.stopped:
@@ -303,6 +305,9 @@ def _held_back(world: World, case: _Case, verb: str) -> str:
         return "no_trader"
     if verb in ("liquidate", "enroll") and "membership" not in case.want.manages:
         return "membership_not_managed"
+    sold = set(case.has.holds) if verb == "liquidate" else set(case.target.vector.assets)
+    if any(not _may(world, asset, buy=verb in ("top_up", "enroll")) for asset in sold):
+        return "side_forbids"
     if verb == "liquidate":
         return ""
     amount = (case.out_minor or case.in_minor) * CENT
@@ -318,6 +323,11 @@ def _held_back(world: World, case: _Case, verb: str) -> str:
             if share and not unpriced and amount * share > values.get(asset, Fraction(0)):
                 return "partial_sell_infeasible"
     return ""
+
+
+def _may(world: World, asset: str, *, buy: bool) -> bool:
+    """Whether the policy lets an asset be bought, or be sold."""
+    return dict(world.sides).get(asset, "both") in ("both", "buy" if buy else "sell")
 
 
 def _decide_flag(case: _Case, flow: str, found: Answer) -> None:
@@ -353,11 +363,24 @@ def _decide_rebalance(world: World, case: _Case, sent: str, has_flow: bool, foun
     )
     values = worth(case.has, world.prices)
     after = {a: max(Fraction(0), values.get(a, Fraction(0)) + flow * w) for a, w in named.items()}
-    verdict = _verdict(world, case, named, after)
+    frozen = {asset for asset in named if dict(world.sides).get(asset) == "freeze"}
+    if case.reason == "watch" and frozen:
+        rest = 1 - sum(named[asset] for asset in frozen)
+        traded = {a: share / rest for a, share in named.items() if a not in frozen} if rest else {}
+        own = {asset: named[asset] for asset in traded}
+        verdict = _verdict(world, case, traded, after, own)
+    else:
+        verdict = _verdict(world, case, named, after, named)
+    whole = sum(after.values(), Fraction(0))
+    moves = {asset: share * whole - after[asset] for asset, share in named.items()}
+    if verdict in ("send", "cooldown") and any(
+        move and not _may(world, asset, buy=move > 0) for asset, move in moves.items()
+    ):
+        verdict = "side_forbids"
     if verdict == "send":
         text = case.target.rebalance_vector.text
         found.sent.add((name, "rebalance", text, code, None, None))
-    elif verdict in ("below_leg_minimum", "cooldown"):
+    elif verdict in ("below_leg_minimum", "side_forbids", "cooldown"):
         found.blocked.add((name, code, verdict))
     elif case.reason != "watch" and not flow:
         epoch = case.strategy.rebalance_epoch
@@ -365,10 +388,15 @@ def _decide_rebalance(world: World, case: _Case, sent: str, has_flow: bool, foun
 
 
 def _verdict(
-    world: World, case: _Case, named: dict[str, Fraction], after: dict[str, Fraction]
+    world: World,
+    case: _Case,
+    named: dict[str, Fraction],
+    after: dict[str, Fraction],
+    declared: dict[str, Fraction],
 ) -> str:
+    """``declared``: the weights whose bands count, where ``named`` are those of a part."""
     least = Fraction(world.minimum_leg)
-    whole = sum(after.values(), Fraction(0))
+    whole = sum((after[asset] for asset in named), Fraction(0))
     legs = {asset: share * whole - after[asset] for asset, share in named.items()}
     worth_it = {asset: leg for asset, leg in legs.items() if leg and abs(leg) >= least}
     if not worth_it:
@@ -377,7 +405,7 @@ def _verdict(
         return "send"
     drift = case.strategy.drift
     breached = any(
-        abs(leg) > max(min(drift.absolute, drift.relative * named[asset]) * whole, least)
+        abs(leg) > max(min(drift.absolute, drift.relative * declared[asset]) * whole, least)
         for asset, leg in legs.items()
     )
     portfolio = sum(map(abs, legs.values())) / 2

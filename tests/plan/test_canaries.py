@@ -221,6 +221,28 @@ BUGS = {
             guards={**OPEN_GUARDS, "cap_participant": "500"},
         ),
     ),
+    "a flow buys what may only be sold": Bug(
+        "WHEN forbidden.side_detail IS NOT NULL THEN 'side_forbids'",
+        "WHEN false THEN 'side_forbids'",
+        world((Declared("P1", "1500"), settled("P1")), sides=(("ETH", "sell"),)),
+    ),
+    "a rebalance sells what may only be bought": Bug(
+        "WHEN side_detail IS NOT NULL THEN 'side_forbids'",
+        "WHEN false THEN 'side_forbids'",
+        world((Declared("P1"), settled("P1", holds=SKEWED)), **drifting(), sides=(("BTC", "buy"),)),
+    ),
+    "a frozen asset counts as drift": Bug(
+        "WHERE side IS DISTINCT FROM 'freeze' AND rest_e18 > 0",
+        "WHERE true",
+        world(
+            (Declared("P1"), settled("P1", holds=SKEWED)), **drifting(), sides=(("ETH", "freeze"),)
+        ),
+    ),
+    "the flag goes off although the exit is held back": Bug(
+        "reason IN ('stale_flow', 'side_forbids')",
+        "reason = 'stale_flow'",
+        world((Declared("P1", exited=True), settled("P1")), sides=(("BTC", "buy"),)),
+    ),
     "a raised epoch is not noticed": Bug(
         "WHEN epoch > live_epoch THEN 'epoch'",
         "WHEN false THEN 'epoch'",
