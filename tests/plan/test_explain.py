@@ -25,7 +25,7 @@ from tests.plan.test_cases import CASES, read
 from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
 
 GOLDEN = Path(__file__).parent / "golden" / "explain"
-EVERY = 5
+EVERY = 8
 """One world of so many is explained: its plan is made anew, because explaining reads tables."""
 
 _bench = Bench()
@@ -145,7 +145,7 @@ def test_canary_an_explanation_that_disagrees_is_caught(
 ) -> None:
     """The law fails for explanations that say something else than the plan."""
     world = World(declared=[Declared("P1")])
-    workings = world.workings()
+    workings = world.workings(_bench.space())
     found = explained(workings, ["P1"], [1])
     agrees(world, workings, found)
     mistaken = replace(found, participants=tuple(map(wrong, found.participants)))
@@ -176,7 +176,7 @@ SHOWN = (
 def test_an_explanation_looks_as_it_did(case: str, golden: Callable[[Path, str], None]) -> None:
     """Everybody and every call of a worked example, as text, is the checked-in page."""
     world = read(json.loads((CASES / case / "world.json").read_text(encoding="utf-8")))
-    workings = world.workings(Workspace(threads=1))
+    workings = world.workings(_bench.space())
     numbers = [call.number for call in workings.plan.calls]
     golden(GOLDEN / f"{case}.txt", explanation.text(explained(workings, everybody(world), numbers)))
 
@@ -184,7 +184,7 @@ def test_an_explanation_looks_as_it_did(case: str, golden: Callable[[Path, str],
 def test_json_says_what_the_text_says(golden: Callable[[Path, str], None]) -> None:
     """Every fact of an explanation is there for machines, beside the sentence."""
     world = read(json.loads((CASES / "shared-vintage" / "world.json").read_text(encoding="utf-8")))
-    workings = world.workings(Workspace(threads=1))
+    workings = world.workings(_bench.space())
     golden(GOLDEN / "shared-vintage.json", shown(workings, explained(workings, ["P1"], [1])))
 
 
@@ -192,7 +192,7 @@ def test_json_says_what_the_text_says(golden: Callable[[Path, str], None]) -> No
 def test_an_explanation_fits_the_page(width: int) -> None:
     """No line of words is wider than the page; colours change no letter."""
     world = read(json.loads((CASES / "shared-vintage" / "world.json").read_text(encoding="utf-8")))
-    workings = world.workings(Workspace(threads=1))
+    workings = world.workings(_bench.space())
     found = explained(workings, ["P1"], [1, 2])
     plain = explanation.text(found, width=width)
     assert all(len(line) <= width or line.startswith("      ") for line in plain.splitlines())
@@ -238,7 +238,7 @@ def test_a_narrowed_plan_says_that_it_is() -> None:
 def test_a_call_that_is_not_there_is_an_error(declared: list[Declared], has: str) -> None:
     """The error says which calls there are."""
     with pytest.raises(UsageError) as refused:
-        explained(World(declared=declared).workings(), [], [7])
+        explained(World(declared=declared).workings(_bench.space()), [], [7])
     assert refused.value.hint == has
 
 
@@ -271,7 +271,7 @@ def test_somebody_in_two_strategies_is_explained_in_both() -> None:
         declared=[Declared("P1"), Declared("P1", strategy="red")],
         strategies=[strategy(), strategy("red")],
     )
-    found = explained(world.workings(), ["P1", "P1"], [])
+    found = explained(world.workings(_bench.space()), ["P1", "P1"], [])
     assert [one.strategy for one in found.participants] == ["blue", "red"]
 
 
@@ -288,7 +288,7 @@ def test_what_is_a_hair_out_of_band_is_shown_with_digits_that_tell() -> None:
         strategies=[strategy(targets=(Target(half, ()),), rebalance_on="drift")],
         prices={"BTC": "50000", "ETH": "2500"},
     )
-    text = " ".join(explanation.text(explained(world.workings(), ["P1"], [])).split())
+    text = " ".join(explanation.text(explained(world.workings(_bench.space()), ["P1"], [])).split())
     assert "BTC is at 55.001 %, 5.001 points above 50.00 %, and its band is 5.000 points" in text
 
 
@@ -309,7 +309,7 @@ def test_a_setting_that_decided_is_named_with_its_line() -> None:
             )
         ],
     )
-    workings = world.workings()
+    workings = world.workings(_bench.space())
     policy = replace(
         workings.configuration.policy,
         settings=tuple(
@@ -339,7 +339,7 @@ def test_a_band_below_the_smallest_leg_says_so() -> None:
             )
         ],
     )
-    text = explanation.text(explained(world.workings(), ["P1"], []))
+    text = explanation.text(explained(world.workings(_bench.space()), ["P1"], []))
     assert "its smallest leg is as wide as 5.00 points" in " ".join(text.split())
 
 
