@@ -21,6 +21,7 @@ from stratctl.core.plan import (
 )
 from stratctl.core.state import Vector, Verb, WeightProvenance, WeightSource
 from stratctl.core.tables import Schema, Table, Workspace
+from stratctl.core.windows import Opening
 
 BLUE_CHIP = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
 HALF = Vector(
@@ -295,4 +296,7 @@ def rich_plan(workspace: Workspace) -> Plan:
         notes=("prices are an hour old",),
         totals=(CallTotal("blue-chip", "USD", 2, 1, 12_000, 3, 0),),
         cohorts=(CohortDrift("blue-chip", "USD", "founders", 44, 62_345, 1_200, 98_700, 2),),
+        window=Opening(
+            open=False, changes_at="2026-12-27T00:00:00Z", because="2026-12-24 to 2026-12-26 UTC"
+        ),
     )

@@ -18,6 +18,7 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Vector, Verb, WeightProvenance
 from stratctl.core.tables import Table
+from stratctl.core.windows import Opening
 
 FORMAT_VERSION = "1.0"
 """Minor adds, major breaks."""
@@ -266,6 +267,8 @@ class Plan:
     """One per Strategy whose flows share vectors."""
     cohorts: tuple[CohortDrift, ...] = ()
     """Of the Strategies in which drift is repaired, ascending."""
+    window: Opening | None = None
+    """Whether apply may send when the plan is made; None where the policy says nothing about it."""
 
     @property
     def empty(self) -> bool:

@@ -41,6 +41,7 @@ from stratctl.core.plan_words import PLAN_WORDS
 from stratctl.core.slots import REALMS, SLOT_MAX
 from stratctl.core.state import Vector, Verb, WeightProvenance, WeightSource
 from stratctl.core.tables import Table
+from stratctl.core.windows import Opening
 
 Json = dict[str, Any]
 
@@ -97,6 +98,7 @@ def document(plan: Plan, digest: str) -> Json:
             # Most plans share nothing, and say nothing about it.
             **({"totals": [_total(total) for total in plan.totals]} if plan.totals else {}),
             **({"cohorts": [_cohort(one) for one in plan.cohorts]} if plan.cohorts else {}),
+            **({"window": _window(plan.window)} if plan.window else {}),
         },
     }
 
@@ -200,6 +202,14 @@ def _certificate(certificate: Certificate) -> Json:
         "calls": certificate.calls,
         "least": certificate.least,
         "because": certificate.because,
+    }
+
+
+def _window(opening: Opening) -> Json:
+    return {
+        "open": opening.open,
+        "changes_at": opening.changes_at or None,
+        "because": opening.because,
     }
 
 
@@ -315,6 +325,7 @@ def _plan_from(document: Json, tables: PlanTables) -> Plan:
         notes=tuple(advisory["notes"]),
         totals=tuple(_total_from(one) for one in advisory.get("totals", ())),
         cohorts=tuple(_cohort_from(one) for one in advisory.get("cohorts", ())),
+        window=_window_from(advisory["window"]) if "window" in advisory else None,
     )
 
 
@@ -383,6 +394,10 @@ def _impact_from(impact: Json) -> Impact:
 
 def _certificate_from(one: Json) -> Certificate:
     return Certificate(**{**one, "verb": Verb(one["verb"])})
+
+
+def _window_from(one: Json) -> Opening:
+    return Opening(one["open"], one["changes_at"] or "", one["because"])
 
 
 def _total_from(one: Json) -> CallTotal:
@@ -474,6 +489,7 @@ def schema() -> Json:
         "satisfied": _many(_satisfied_schema()),
         "totals": _many(_total_schema()),
         "cohorts": _many(_cohort_schema()),
+        "window": _object({"open": _FLAG, "changes_at": _MAYBE_TEXT, "because": _TEXT}),
     }
     made: Json = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -125,6 +125,10 @@ PLAN_WORDS = {
     "deposit_estimate": "The smallest deposits that would bring those who are rebalanced to the "
     "target without a sell, in total.",
     "beyond_deposits": "How many of those no deposit would: they hold what is to be sold in full.",
+    "window": "Whether apply may send when the plan is made, where the policy has windows.",
+    "open": "False: apply refuses with exit code 3.",
+    "changes_at": "When that changes. Null: no change in sight.",
+    "window.because": "The blackout that closes, as written; empty for none.",
     # summary
     "headline": "In one line, as people see it.",
     "has_changes": "Whether apply would do anything.",

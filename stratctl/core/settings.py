@@ -11,6 +11,7 @@ from stratctl.core.diagnostic import Settings, Span
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_ONE_E18, minor_digits
 from stratctl.core.plan import Acknowledgement
 from stratctl.core.state import Desired, Drift, Vector
+from stratctl.core.windows import ALWAYS, Windows
 
 CAP_RULES = ("cap_participant", "cap_call", "cap_run", "cap_day")
 """Limits of money that nobody has who does not ask for them; in the policy under ``caps``."""
@@ -107,6 +108,7 @@ class Policy:
     """(asset, buy | sell | freeze) of assets that are never sold, never bought, or neither."""
     asset_caps: tuple[tuple[str, int], ...] = ()
     """(asset, largest weight in 10⁻¹⁸)."""
+    windows: Windows = ALWAYS
     settings: Settings = ()
     """Where each setting stands that is not a default."""
 

@@ -555,10 +555,20 @@ class Calls(Part):
 
 
 class Windows(Part):
-    """When applying is allowed."""
+    """When apply may send. A window is weekly (``Mon-Fri 09:00-17:00 America/New_York``) or a span
+    of dates (``2026-12-24 to 2026-12-26 UTC``), always with its zone.
+    """
 
-    allow: tuple[FreeText, ...] = Field(default=(), description="Only then.")
-    blackout: tuple[FreeText, ...] = Field(default=(), description="Never then.")
+    allow: tuple[FreeText, ...] = Field(
+        default=(),
+        description="Only then. Empty: always.",
+        examples=[["Mon-Fri 09:00-17:00 America/New_York"]],
+    )
+    blackout: tuple[FreeText, ...] = Field(
+        default=(),
+        description="Never then, allowed or not.",
+        examples=[["2026-12-24 18:00 to 2026-12-27 America/New_York", "Sat 23:00-03:00 UTC"]],
+    )
 
 
 class Rollout(Part):
@@ -614,7 +624,7 @@ class Policy(Document):
         description="Limits per asset.",
         examples=[{"SOL": {"side": "freeze"}, "BTC": {"cap": "0.60"}}],
     )
-    windows: Windows = Field(default=Windows(), description="When to apply. Not supported yet.")
+    windows: Windows = Field(default=Windows(), description="When apply may send.")
     rollout: Rollout = Field(
         default=Rollout(), description="Steps. Only all at once is supported yet."
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stratctl.apply import Breaker, apply_strategy, drive, recover
 from stratctl.core.errors import GuardRefused, InputError, PlanStale
-from stratctl.core.event import Intent
+from stratctl.core.event import Intent, Problem
 from stratctl.core.report import Applied
 from stratctl.core.state import Verb
 from stratctl.journal.record import Applied as AppliedRecord
@@ -22,10 +22,12 @@ from stratctl.pipeline.planning import PlanInput, make, vectors_of
 from stratctl.pipeline.provenance import Provenance, provenance_of, refuse_old_configuration
 from stratctl.pipeline.refusals import (
     SELLING_VERBS,
+    closed_text,
     may_be_sent,
     refuse_aged_prices,
     refuse_another_digest,
     refuse_another_plan,
+    refuse_closed,
     refuse_moved_prices,
     refuse_stopped,
     sells,
@@ -78,6 +80,7 @@ def apply_plan(
         refuse_old_configuration(provenance, environment, booked)
         if booked.halted == "all":
             raise GuardRefused("applying is halted", hint="stratctl resume lifts it")
+        refuse_closed(session)
         return _Apply(session, journal, provenance, approved, expect_digest, conversation).run()
 
 
@@ -126,6 +129,7 @@ class _Apply:
         self._remember_waiting(fresh, plan, given)
         self._conversation.approve(plan)
         refuse_aged_prices(plan, session)
+        refuse_closed(session)
         refuse_stopped(fresh)
         resumed = self._resumed(unfinished, given)
         digest = self._approved.digest if self._approved else plan.digest
@@ -308,7 +312,10 @@ class _Apply:
         return receipt
 
     def _stopping(self) -> bool:
-        return self._failed.is_set() or self._conversation.stopping()
+        return self._failed.is_set() or self._conversation.stopping() or not self._open()
+
+    def _open(self) -> bool:
+        return self._session.configuration.policy.windows.open_at(self._session.now())
 
     def _report(
         self,
@@ -316,7 +323,7 @@ class _Apply:
         fitting: Fitting,
         results: Sequence[StrategyResult],
     ) -> Applied:
-        return report_of(
+        report = report_of(
             plan,
             fitting,
             results,
@@ -325,6 +332,11 @@ class _Apply:
             digest=self._approved.digest if self._approved else plan.digest,
             journal_head=self._journal.head,
         )
+        if not report.interrupted or self._conversation.stopping() or self._open():
+            return report
+        opening = self._session.configuration.policy.windows.at(self._session.now())
+        closed = Problem("", "E_WINDOW_CLOSED", f"{closed_text(opening)}; apply again then")
+        return replace(report, interrupted=False, problems=(*report.problems, closed))
 
     def _currencies(self) -> dict[str, str]:
         """By Strategy, also of those that are declared no more and had a call without an end."""

@@ -14,6 +14,7 @@ from stratctl.pipeline.session import Session, timestamp
 if TYPE_CHECKING:
     from stratctl.core.plan import Plan
     from stratctl.core.state import Booked
+    from stratctl.core.windows import Opening
 
 EXIT_VERBS = (Verb.LIQUIDATE, Verb.PARTIAL_SELL)
 """What may be sent while a halt lets exits through."""
@@ -77,6 +78,23 @@ def refuse_aged_prices(plan: Plan, session: Session) -> None:
             f"prices are {age.total_seconds():.0f} s old, prices.max_age_seconds is {seconds_max}",
             hint="apply again",
         )
+
+
+def refuse_closed(session: Session) -> None:
+    """Outside the policy's windows nothing is sent, exits included. Raises GuardRefused."""
+    opening = session.configuration.policy.windows.at(session.now())
+    if not opening.open:
+        raise GuardRefused(closed_text(opening), hint=OPENING_HINT)
+
+
+def closed_text(opening: Opening) -> str:
+    """Why nothing may be sent now, and from when it may."""
+    why = f"it is blackout {opening.because}" if opening.because else "no allowed window is open"
+    opens = f"it opens at {opening.changes_at}" if opening.changes_at else "none is in sight"
+    return f"nothing may be sent now: {why}; {opens}"
+
+
+OPENING_HINT = "windows in policy.yaml says when; apply again then"
 
 
 def refuse_stopped(plan: Plan) -> None:

@@ -8,6 +8,7 @@ canonical text.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from stratctl.core.plan import Plan
@@ -149,6 +150,7 @@ def worked_out(
         warnings=configuration.desired.warnings + live.warnings + terms.warnings,
         totals=call_totals(calls, sharing.totals) if sharing else (),
         cohorts=cohort_drifts(changes, live, terms, calls, flows.sent, rebalances, aims),
+        window=policy.windows.at(datetime.fromisoformat(origin.as_of)) if policy.windows else None,
     )
     return Workings(
         plan=plan,

@@ -10,6 +10,7 @@ from stratctl.core.money import PRICE_DIGITS, parse_units, parse_weight
 from stratctl.core.plan import Acknowledgement as Widening
 from stratctl.core.settings import CAP_RULES, GUARD_RULES, Cooldown, Environment, Guard, Policy
 from stratctl.core.state import Drift
+from stratctl.core.windows import Window, Windows, window_of
 from stratctl.documents import Acknowledgement, Project, ProjectEnvironment, Read, problem
 from stratctl.documents import Policy as WrittenPolicy
 
@@ -117,8 +118,33 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
             for asset, rule in sorted(written.assets.items())
             if rule.cap is not None
         ),
+        windows=Windows(
+            _windows(read, "allow", written.windows.allow, problems),
+            _windows(read, "blackout", written.windows.blackout, problems),
+        ),
         settings=read.places.settings() if read else (),
     )
+
+
+def _windows(
+    read: Read[WrittenPolicy] | None, key: str, texts: Sequence[str], problems: list[Diagnostic]
+) -> tuple[Window, ...]:
+    """The windows that can be understood; the others become problems."""
+    windows = []
+    for index, text in enumerate(texts):
+        try:
+            windows.append(window_of(text))
+        except ValueError as error:
+            assert read is not None, "the defaults are understood"
+            span = read.places.value("windows", key, index)
+            problems.append(problem("E_WINDOW", str(error), span, WINDOW_HINT))
+    return tuple(windows)
+
+
+WINDOW_HINT = (
+    "write Mon-Fri 09:00-17:00 America/New_York, or a span of dates in quotes:"
+    ' "2026-12-24 to 2026-12-26 UTC"'
+)
 
 
 def _setting(read: Read[WrittenPolicy] | None, rule: str) -> Span | None:
@@ -142,8 +168,6 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     """A setting that nothing obeys yet must not look as if it were obeyed."""
     written = read.document
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (("windows", "allow"), bool(written.windows.allow), "[]"),
-        (("windows", "blackout"), bool(written.windows.blackout), "[]"),
         (
             ("rollout", "stages"),
             [Fraction(stage) for stage in written.rollout.stages] != [1],

@@ -8,6 +8,7 @@ from enum import Enum
 
 from stratctl.core.plan import GuardFinding, Impact, Plan
 from stratctl.core.state import Verb
+from stratctl.core.windows import Opening
 from stratctl.view import diagnostics, weights
 from stratctl.view.impact import drift_line, float_text, impact_lines, prices_line
 from stratctl.view.summary import (
@@ -216,6 +217,7 @@ class _Page:
                 said += [
                     f"    {safe(one.strategy)}, {certificate(one)}" for one in plan.certificates
                 ]
+        said += [window_text(plan.window)] if plan.window else []
         said += unmanaged_lines(plan)
         said += [f"note: {safe(note)}" for note in plan.notes]
         prices = prices_text(plan)
@@ -337,6 +339,16 @@ def prices_text(plan: Plan, *, shown: int = 1_000) -> str:
     hidden = len(prices) - shown
     more = f" and {hidden:,} more" if hidden > 0 else ""
     return f"prices as of {safe(plan.as_of)}: {listed}{more}"
+
+
+def window_text(opening: Opening) -> str:
+    """Whether apply may send now, and until or from when."""
+    if opening.open:
+        until = f", until {safe(opening.changes_at)}" if opening.changes_at else ""
+        return f"window: apply may send now{until}"
+    why = f"blackout {safe(opening.because)}" if opening.because else "no allowed window is open"
+    opens = f"it opens at {safe(opening.changes_at)}" if opening.changes_at else "none is in sight"
+    return f"window: apply refuses now (exit code 3), {why}; {opens}"
 
 
 def unmanaged_lines(plan: Plan) -> list[str]:

@@ -285,6 +285,7 @@ def _conditions(plan: Plan, shown: int) -> Iterator[str]:
     prices = human.prices_text(plan, shown=PRICES_SHOWN)
     if prices and shown:
         said.append(prices)
+    said += [human.window_text(plan.window)] if plan.window else []
     said += human.unmanaged_lines(plan)
     said += [f"note: {note}" for note in plan.notes[:shown]]
     yield from (f"- {escape(line, longest=2_000)}" for line in said)

@@ -1,5 +1,6 @@
 """A stop stops little: one participant, one Strategy or one currency, and the others go on."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -7,9 +8,10 @@ import pytest
 from stratctl import pipeline
 from stratctl.apply.words import Pace
 from stratctl.core.errors import GuardRefused
-from stratctl.core.event import Event, Problem, Receipt
+from stratctl.core.event import Attempt, Event, Problem, Receipt
 from stratctl.core.slots import create_id
 from stratctl.pipeline import applying
+from stratctl.pipeline.session import Session
 from stratctl.view import human
 from tests.e2e.machines import Machines
 from tests.e2e.world import Project, Sandbox, acknowledged, blocked_of, rows_of, verbs
@@ -278,6 +280,66 @@ def test_halt_and_resume(two: tuple[Project, list[str]]) -> None:
     pipeline.resume(project.root, environment=None, reason="over")
     assert project.apply().exit_code == 0
     assert bought(project, "core", codes[0]) == Decimal("150.00")
+
+
+def around_now() -> str:
+    """A window that is open for another hour."""
+    now = datetime.now(UTC)
+    first, last = (f"{now + timedelta(hours=hours):%Y-%m-%d %H:%M}" for hours in (-1, 1))
+    return f"{first} to {last} UTC"
+
+
+def test_closed_windows(two: tuple[Project, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside its windows apply refuses with 3 and sends nothing; plan says when the next opens."""
+    project, codes = two
+    project.policy["windows"] = {"blackout": ["2000-01-01 to 2100-12-31 America/New_York"]}
+    raise_both(project, codes)
+    window = project.plan().window
+    assert window is not None
+    assert (window.open, window.changes_at) == (False, "2101-01-01T05:00:00Z")
+    before = project.sandbox.mutations()
+    with pytest.raises(GuardRefused, match=r"blackout 2000-01-01 .* opens at 2101") as caught:
+        project.apply()
+    assert caught.value.exit_code == 3
+    assert project.sandbox.mutations() == before
+    # Time passes from the approval on, so that the window closes before the first request.
+    project.policy["windows"] = {"allow": [around_now()]}
+    project.save()
+    later: list[timedelta] = []
+    real = Session.now
+    monkeypatch.setattr(Session, "now", lambda self: real(self) + sum(later, timedelta()))
+    with pytest.raises(GuardRefused, match="no allowed window is open; none is in sight"):
+        project.apply(approve=lambda plan: later.append(timedelta(hours=2)))
+    assert project.sandbox.mutations() == before
+
+
+def test_a_window_that_closes_meanwhile(
+    two: tuple[Project, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The call that is being sent ends, no other starts, and the next apply goes on."""
+    project, codes = two
+    project.policy |= {
+        "windows": {"allow": [around_now()]},
+        "calls": {"participants": 1},
+    }
+    for code in codes[:2]:
+        project.line("members", code)["contributed"] = "150.00"
+    project.save()
+    later: list[timedelta] = []
+    real = Session.now
+    monkeypatch.setattr(Session, "now", lambda self: real(self) + sum(later, timedelta()))
+
+    def close(event: Event) -> None:
+        if isinstance(event, Attempt) and not later:
+            later.append(timedelta(hours=2))
+
+    applied = project.apply(watch=close)
+    assert applied.exit_code == 5
+    assert [problem.code for problem in applied.problems] == ["E_WINDOW_CLOSED"]
+    assert sum(bought(project, "core", code) for code in codes[:2]) == Decimal("250.00")
+    later.clear()
+    assert project.apply().exit_code == 0
+    assert sum(bought(project, "core", code) for code in codes[:2]) == Decimal("300.00")
 
 
 def test_halt_but_for_exits(two: tuple[Project, list[str]], warm: Machines) -> None:
