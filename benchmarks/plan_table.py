@@ -31,7 +31,8 @@ RUNS = 3
 WALL_SECONDS_MAX = 3.0
 RSS_MIB_MAX = 450
 
-CODE = "upper(lpad(to_base(n, 36), 6, '0'))"
+CODE = "upper(lpad(to_base(n * 1000000007 % 2176782336, 36), 6, '0'))"
+"""Each code once, and in no order."""
 
 
 def main() -> None:
@@ -78,7 +79,7 @@ def book(space: Workspace, case: str, participants: int) -> tuple[Configuration,
         DESIRED_ROWS,
         f"""
         SELECT 'blue' AS strategy, code AS participant_code, 'cohort' AS cohort,
-            (100000 + {more})::BIGINT AS contributed_minor, 0::BIGINT AS withdrawn_minor,
+            (100000 + n % 977 + {more})::BIGINT AS contributed_minor, 0::BIGINT AS withdrawn_minor,
             false AS exited, true AS auto_rebalance, false AS overrides_flag, 0 AS target,
             true AS manages_membership, true AS manages_funding, true AS manages_allocations,
             true AS manages_flags, false AS held, 'cohorts/book.parquet' AS file,
@@ -96,13 +97,14 @@ def book(space: Workspace, case: str, participants: int) -> tuple[Configuration,
         f"""
         SELECT '{STRATEGY_ID[:-1]}0' AS strategy_id, code AS participant_code,
             md5(code)::UUID::VARCHAR AS trader_id, true AS auto_rebalance,
-            '2026-01-01T00:00:00Z' AS trader_updated_at, 100000::BIGINT AS contributed_minor,
+            '2026-01-01T00:00:00Z' AS trader_updated_at,
+            (100000 + n % 977)::BIGINT AS contributed_minor,
             0::BIGINT AS withdrawn_minor, 0::BIGINT AS tolerance_minor, false AS has_foreign,
             NULL::VARCHAR AS busy,
             '{target}' AS target_text, 0 AS target_epoch, false AS exited,
             NULL::VARCHAR AS parked, NULL::VARCHAR AS standing,
             NULL::BIGINT AS rebalanced_at
-        FROM {people} WHERE {present}
+        FROM {people} WHERE {present} ORDER BY n % 1000
         """,
     )
     holdings = space.select(

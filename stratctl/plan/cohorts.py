@@ -31,17 +31,13 @@ if TYPE_CHECKING:
 
 _SUMS = """
 WITH people AS (
-    SELECT strategy, any_value(strategy_id) AS strategy_id, participant_code,
-        any_value(target) AS target, any_value(cohort) AS cohort, any_value(minor_e8) AS minor_e8,
-        bool_or(verb = 'rebalance') AS rebalanced,
-        sum(CASE verb WHEN 'top_up' THEN moved_e8 WHEN 'partial_sell' THEN -moved_e8
-            ELSE 0 END)::HUGEINT AS flow_e8,
-        any_value(verb) FILTER (verb <> 'rebalance') AS verb
-    FROM (
-        SELECT * FROM {flows} WHERE verb IN ('top_up', 'partial_sell')
-        UNION ALL SELECT * FROM {rebalances}
-    ) JOIN {targets} USING (strategy, target)
-    WHERE list_contains($1, strategy) GROUP BY strategy, participant_code
+    -- Whoever has a flow; what it was worth before is not among the legs.
+    SELECT flow.strategy, flow.strategy_id, flow.participant_code, flow.target, flow.cohort,
+        flow.verb, CASE flow.verb WHEN 'top_up' THEN 1 ELSE -1 END * flow.moved_e8::HUGEINT
+            AS flow_e8,
+        sent.verb IS NOT NULL AS rebalanced
+    FROM {flows} AS flow LEFT JOIN {rebalances} AS sent USING (strategy, participant_code)
+    WHERE flow.verb IN ('top_up', 'partial_sell') AND list_contains($1, flow.strategy)
 ),
 held AS (
     SELECT people.*, holding.asset, holding.quantity_e24
@@ -53,13 +49,13 @@ named AS (
 ),
 paired AS (
     SELECT strategy, participant_code, asset,
+        coalesce(named.target, held.target) AS target,
         coalesce(named.cohort, held.cohort) AS cohort,
         coalesce(named.rebalanced, held.rebalanced) AS rebalanced,
         coalesce(named.flow_e8, held.flow_e8) AS flow_e8,
         coalesce(named.verb, held.verb) AS verb,
-        coalesce(named.minor_e8, held.minor_e8) AS minor_e8,
         coalesce(weight_e18, 0) AS weight_e18,
-        greatest(coalesce(minimum_e8, 1), 1) AS minimum_e8,
+        coalesce(minimum_e8, 0) AS minimum_e8,
         coalesce(quantity_e24, 0) AS quantity_e24
     FROM named FULL JOIN held USING (strategy, participant_code, asset)
 ),
@@ -72,38 +68,45 @@ valued AS (
     LEFT JOIN {legs} AS legs USING (strategy, participant_code, asset)
     {aimed}
 ),
-moved AS (
-    -- A leg below its minimum is not carried out.
-    SELECT *,
-        greatest(0, before_e8 + {flow})
-            + CASE WHEN abs(delta_e8) >= minimum_e8 THEN delta_e8 ELSE 0 END AS after_e8
-    FROM valued
+flowed AS (
+    SELECT *, greatest(0, before_e8 + {flow}) AS held_e8 FROM valued
 ),
-whole AS (
-    SELECT *,
-        sum(before_e8) OVER person AS whole_e8,
-        sum(after_e8) OVER person AS end_e8,
+every AS (
+    SELECT strategy, target, cohort, participant_code, rebalanced, weight_e18, minimum_e8,
+        before_e8, held_e8, delta_e8,
+        sum(before_e8) OVER person AS whole_e8, sum(held_e8) OVER person AS end_e8,
         bool_or(before_e8 IS NULL) OVER person AS unpriced
-    FROM moved WINDOW person AS (PARTITION BY strategy, participant_code)
+    FROM flowed WINDOW person AS (PARTITION BY strategy, participant_code)
+    UNION ALL
+    SELECT strategy, target, sent.cohort, participant_code, true, terms.weight_e18, minimum_e8,
+        held_e8, held_e8, delta_e8, sent.value_e8, sent.value_e8, false
+    FROM {legs} AS legs
+    JOIN {rebalances} AS sent USING (strategy, participant_code)
+    JOIN {terms} AS terms USING (strategy, target, asset)
+    ANTI JOIN people USING (strategy, participant_code)
 ),
 persons AS (
-    SELECT strategy, cohort, participant_code,
+    SELECT strategy, target, cohort, participant_code,
         any_value(rebalanced) AS rebalanced,
-        any_value(whole_e8) AS whole_e8, any_value(end_e8) AS end_e8,
+        any_value(whole_e8)::HUGEINT AS whole_e8, any_value(end_e8)::HUGEINT AS end_e8,
         sum(abs({wanted} - before_e8)) AS off_e8,
-        sum(abs({wanted_after} - after_e8)) AS off_after_e8,
-        -- A deposit is paid in whole minor units.
-        (max(CASE WHEN weight_e18 > 0 THEN {grown} END) - any_value(whole_e8)
-            + any_value(minor_e8) - 1) // any_value(minor_e8) AS deposit_minor,
+        -- A leg below its minimum is not carried out.
+        sum(abs({wanted_after} - held_e8
+            - CASE WHEN abs(delta_e8) >= greatest(minimum_e8, 1) THEN delta_e8 ELSE 0 END))
+            AS off_after_e8,
+        max(CASE WHEN rebalanced AND weight_e18 > 0 THEN {grown} END) AS needed_e8,
         bool_or(weight_e18 = 0 AND before_e8 > 0) AS holds_exit
-    FROM whole WHERE NOT unpriced GROUP BY strategy, cohort, participant_code
+    FROM every WHERE NOT unpriced GROUP BY strategy, target, cohort, participant_code
 )
 SELECT strategy, cohort, count(*),
     sum(off_e8)::HUGEINT, sum(whole_e8)::HUGEINT,
     sum(off_after_e8)::HUGEINT, sum(end_e8)::HUGEINT,
-    coalesce(sum(deposit_minor) FILTER (rebalanced AND NOT holds_exit), 0)::HUGEINT,
+    -- A deposit is paid in whole minor units.
+    coalesce(sum((needed_e8 - whole_e8 + minor_e8 - 1) // minor_e8)
+        FILTER (rebalanced AND NOT holds_exit), 0)::HUGEINT,
     count(*) FILTER (rebalanced AND holds_exit)
-FROM persons GROUP BY strategy, cohort ORDER BY strategy, cohort
+FROM persons JOIN {targets} USING (strategy, target)
+GROUP BY strategy, cohort ORDER BY strategy, cohort
 """
 
 _AIMED = """
@@ -116,10 +119,8 @@ LEFT JOIN {parts} AS share
 _AIMED_SHARE = """CASE WHEN aimed.vector_text IS NULL THEN paired.weight_e18
     ELSE coalesce(share.weight_e18, 0) END"""
 
-_REST = "((before_e8 % weight_e18) * 1000000000 % weight_e18 * 1000000000)"
 _GROWN = f"""((before_e8 // weight_e18) * {WEIGHT_ONE_E18}
-    + (before_e8 % weight_e18) * 1000000000 // weight_e18 * 1000000000
-    + {_REST} // weight_e18 + CASE WHEN {_REST} % weight_e18 > 0 THEN 1 ELSE 0 END)"""
+    + ((before_e8 % weight_e18) * {WEIGHT_ONE_E18} + weight_e18 - 1) // weight_e18)"""
 """What the whole must be for a value to be its weight of it, rounded up, without the 128-bit
 product of the two."""
 

@@ -157,12 +157,12 @@ def measured(
     elif Verb.REBALANCE in verbs:
         grown = max(-(-v * ONE_E18 // weights[a]) for a, v in before.items() if weights.get(a))
         deposit = -(-(grown - sum(before.values())) // 10**6)
-    return (*off(before, weights), *off(after, weights), deposit, none)
+    before_off = off(before, sum(before.values()), weights)
+    return (*before_off, *off(after, whole, weights), deposit, none)
 
 
-def off(values: dict[str, int], weights: dict[str, int]) -> tuple[int, int]:
-    """How far all holdings together are from their weights, and what they add up to."""
-    whole = sum(values.values())
+def off(values: dict[str, int], whole: int, weights: dict[str, int]) -> tuple[int, int]:
+    """How far all holdings together are from their weights of the whole, and the whole."""
     return sum(abs(part(whole, weights.get(a, 0)) - v) for a, v in values.items()), whole
 
 
@@ -185,10 +185,10 @@ def ratio(off_e8: int, whole_e8: int) -> int:
 @pytest.mark.parametrize(
     ("right", "wrong"),
     [
-        ("abs(delta_e8) >= minimum_e8", "abs(delta_e8) > 30 * minimum_e8"),
+        ("abs(delta_e8) >= greatest(minimum_e8, 1)", "abs(delta_e8) > 30 * minimum_e8"),
         ("rebalanced AND NOT holds_exit", "rebalanced"),
-        ("- any_value(whole_e8)", "- any_value(end_e8) // 2"),
-        ("THEN -moved_e8", "THEN moved_e8"),
+        ("needed_e8 - whole_e8", "needed_e8 - end_e8 // 2"),
+        ("ELSE -1 END", "ELSE 1 END"),
     ],
 )
 def test_a_planted_bug_is_noticed(right: str, wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
