@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stratctl.core.change import Changes
 from stratctl.diff.entries import refuse_changed_entries
 from stratctl.diff.scope import managed_rows
-from stratctl.diff.table import participant_changes, removed_participants, unmanaged_count
+from stratctl.diff.table import participant_changes, undeclared
 from stratctl.diff.tree import strategy_changes
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def diff(desired: Desired, live: Live) -> Changes:
     strategies = strategy_changes(desired, live)
     managed = managed_rows(desired, live, strategies)
     rows, everybody = participant_changes(managed, live, strategies)
-    removed, managed_before = removed_participants(managed, live, rows)
+    removed, managed_before, unmanaged = undeclared(managed, live, rows)
     return Changes(
         strategies=strategies,
         rows=rows,
@@ -35,7 +35,7 @@ def diff(desired: Desired, live: Live) -> Changes:
         managed=managed,
         removed=removed,
         managed_before=managed_before,
-        unmanaged=unmanaged_count(managed, live),
+        unmanaged=unmanaged,
     )
 
 

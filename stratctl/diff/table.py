@@ -30,6 +30,26 @@ _DECLARED = {
     "problem": "VARCHAR",
 }
 
+_COMPARED_ROWS = {
+    **CHANGE_ROWS,
+    "backwards": "BOOLEAN",
+    "contributed_minor": "BIGINT",
+    "counted_in_minor": "BIGINT",
+    "withdrawn_minor": "BIGINT",
+    "counted_out_minor": "BIGINT",
+    "tolerance_minor": "BIGINT",
+}
+"""Whoever differs in anything. ``backwards``: a declared total is lower than what has moved."""
+
+_UNNAMED_ROWS = {
+    "strategy": "VARCHAR",
+    "participant_code": "VARCHAR",
+    "was_managed": "BOOLEAN",
+    "has_money": "BOOLEAN",
+    "is_trader": "BOOLEAN",
+}
+"""Live rows that nothing declares. ``was_managed``: a target of ours was satisfied for it."""
+
 _PAIRED = """
 SELECT
     named.*, declared.strategy_id, declared.target_text, declared.rebalance_on,
@@ -104,7 +124,12 @@ SELECT *,
         THEN 'parked'
         WHEN standing IS NOT NULL AND NOT leaving AND more_out_minor = 0
         THEN 'standing'
-    END AS stopped
+    END AS stopped,
+    -- What a foreign operation touched is blocked until that is adopted: there the declared total
+    -- is behind, not going backwards.
+    manages_funding AND NOT touched_by_others
+        AND (contributed_minor < counted_in_minor - tolerance_minor
+             OR withdrawn_minor < counted_out_minor - tolerance_minor) AS backwards
 FROM eligible
 """
 
@@ -135,11 +160,10 @@ def participant_changes(
         standing="live.standing" if live.participants is None else _STANDING,
         platform="" if live.participants is None else _PLATFORM.format(known=live.participants),
     )
-    _refuse_backwards(space, paired, strategies)
     judged = _JUDGED.format(paired=paired)
-    rows = space.select(
-        "changes",
-        CHANGE_ROWS,
+    compared = space.select(
+        "compared",
+        _COMPARED_ROWS,
         f"""
         WITH judged AS ({judged})
         SELECT
@@ -163,23 +187,27 @@ def participant_changes(
                 WHEN 'parked' THEN parked || ' (to try again, acknowledge parked)'
                 WHEN 'standing' THEN standing
             END AS stopped_detail,
-            rebalanced_at
+            rebalanced_at,
+            backwards, contributed_minor, counted_in_minor, withdrawn_minor, counted_out_minor,
+            tolerance_minor
         FROM judged
         WHERE more_in_minor > 0 OR more_out_minor > 0 OR leaving OR flag_differs
-           OR retarget IS NOT NULL
+           OR retarget IS NOT NULL OR backwards
         """,
     )
+    _refuse_backwards(compared, strategies)
+    rows = space.view("changes", CHANGE_ROWS, f"SELECT {', '.join(CHANGE_ROWS)} FROM {compared}")
     return rows, judged
 
 
-def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Table, int]:
-    """REMOVED_ROWS, and how many participants were managed before.
+def undeclared(managed: Table, live: Live, changes: Table) -> tuple[Table, int, int]:
+    """REMOVED_ROWS, how many participants were managed before, and how many Traders are unmanaged.
 
-    Managed before means that a target of ours was satisfied for it. Raises InputError when a
-    participant that is removed from one Strategy, or would be liquidated there, enters another in
-    the same plan: its money is still in the old one, so that would fund it twice. There the money
-    counts, whatever is known of targets: a lost journal knows none, and a buy in flight has
-    satisfied none yet.
+    Managed before means that a target of ours was satisfied for it. Unmanaged Traders are named by
+    no cohort: shown, counted, never touched. Raises InputError when a participant that is removed
+    from one Strategy, or would be liquidated there, enters another in the same plan: its money is
+    still in the old one, so that would fund it twice. There the money counts, whatever is known of
+    targets: a lost journal knows none, and a buy in flight has satisfied none yet.
     """
     space = managed.workspace
     names = space.table(
@@ -187,34 +215,37 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
         {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
         [[s.name for s in live.strategies], [s.id for s in live.strategies]],
     )
-    before = f"""
-        SELECT names.strategy, participant_code
-        FROM {live.rows} JOIN {names} AS names USING (strategy_id)
-        WHERE target_text IS NOT NULL AND trader_id IS NOT NULL AND NOT coalesce(exited, false)
-    """
-    removed = space.select(
-        "removed",
-        REMOVED_ROWS,
+    was_managed = """target_text IS NOT NULL AND trader_id IS NOT NULL
+        AND NOT coalesce(exited, false)"""
+    unnamed = space.select(
+        "unnamed",
+        _UNNAMED_ROWS,
         f"""
-        SELECT strategy, participant_code FROM ({before}) AS before
+        SELECT strategy, participant_code, {was_managed} AS was_managed,
+            coalesce(contributed_minor > 0 AND NOT coalesce(exited, false)
+                AND (busy = 'pending' OR trader_id IS NOT NULL AND NOT has_foreign), false)
+                AS has_money,
+            trader_id IS NOT NULL AS is_trader
+        FROM {live.rows} JOIN {names} USING (strategy_id)
         ANTI JOIN {managed} AS managed USING (strategy, participant_code)
         """,
     )
-    funded = f"""
-        SELECT strategy, participant_code FROM {removed}
-        UNION
-        SELECT names.strategy, participant_code
-        FROM {live.rows} JOIN {names} AS names USING (strategy_id)
-        ANTI JOIN {managed} AS managed USING (strategy, participant_code)
-        WHERE contributed_minor > 0 AND NOT coalesce(exited, false)
-          AND (busy = 'pending' OR trader_id IS NOT NULL AND NOT has_foreign)
-    """
-    moved = space.rows(
+    _refuse_moved(unnamed, changes)
+    removed = f"SELECT strategy, participant_code FROM {unnamed} WHERE was_managed"
+    (managed_before,) = space.one(
+        f"SELECT count(*) FROM {live.rows} JOIN {names} USING (strategy_id) WHERE {was_managed}"
+    )
+    (unmanaged,) = space.one(f"SELECT count(*) FROM {unnamed} WHERE is_trader")
+    return space.view("removed", REMOVED_ROWS, removed), managed_before, unmanaged
+
+
+def _refuse_moved(unnamed: Table, changes: Table) -> None:
+    moved = changes.workspace.rows(
         f"""
         SELECT participant_code, former.strategy, changes.strategy, changes.file, changes.line,
             'nothing names it any more'
-        FROM ({funded}) AS former JOIN {changes} AS changes USING (participant_code)
-        WHERE changes.flow_in_minor > 0
+        FROM {unnamed} AS former JOIN {changes} AS changes USING (participant_code)
+        WHERE (was_managed OR has_money) AND changes.flow_in_minor > 0
         UNION ALL
         SELECT participant_code, former.strategy, entered.strategy, entered.file, entered.line,
             'it is not sold yet'
@@ -238,27 +269,6 @@ def removed_participants(managed: Table, live: Live, changes: Table) -> tuple[Ta
                 for code, old, new, file, line, why in moved
             ]
         )
-    return removed, space.one(f"SELECT count(*) FROM ({before})")[0]
-
-
-def unmanaged_count(managed: Table, live: Live) -> int:
-    """Traders that no cohort names: shown, counted, never touched."""
-    space = managed.workspace
-    strategies = [(s.name, s.id) for s in live.strategies]
-    names = space.table(
-        "names",
-        {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
-        list(zip(*strategies, strict=True)),
-    )
-    count: int = space.one(
-        f"""
-        SELECT count(*) FROM (
-            SELECT strategy, participant_code
-            FROM {live.rows} JOIN {names} USING (strategy_id) WHERE trader_id IS NOT NULL
-        ) AS traders ANTI JOIN {managed} AS managed USING (strategy, participant_code)
-        """
-    )[0]
-    return count
 
 
 def _declared(space: Workspace, strategies: tuple[StrategyChange, ...]) -> Table:
@@ -280,24 +290,14 @@ def _declared(space: Workspace, strategies: tuple[StrategyChange, ...]) -> Table
     return space.table("declared", _DECLARED, list(zip(*rows, strict=True)))
 
 
-def _refuse_backwards(
-    space: Workspace, paired: str, strategies: tuple[StrategyChange, ...]
-) -> None:
-    """Declared totals never go backwards: a lower one is a mistake or an old configuration.
-
-    Rows that a foreign operation touched are blocked instead, until it is adopted: there the
-    declared total is behind, not going backwards.
-    """
-    backwards = space.rows(
+def _refuse_backwards(compared: Table, strategies: tuple[StrategyChange, ...]) -> None:
+    """Declared totals never go backwards: a lower one is a mistake or an old configuration."""
+    backwards = compared.workspace.rows(
         f"""
         SELECT strategy, participant_code, file, line,
             contributed_minor, counted_in_minor, withdrawn_minor, counted_out_minor,
             tolerance_minor, count(*) OVER () AS total
-        FROM ({paired})
-        WHERE manages_funding
-          AND NOT touched_by_others
-          AND (contributed_minor < counted_in_minor - tolerance_minor
-               OR withdrawn_minor < counted_out_minor - tolerance_minor)
+        FROM {compared} WHERE backwards
         ORDER BY file, line, strategy, participant_code LIMIT {SHOWN_MAX}
         """
     )
