@@ -84,6 +84,9 @@ class Position:
     asset: str
     weight_e18: int | None
     """None: held, and neither allocated nor a named exit."""
+    measured_weight_e18: int | None
+    """What its band stands around: the declared weight, or the one among the assets that are not
+    frozen. None: there is no band."""
     band_e18: int
     """The narrower of the absolute and the relative band, as a share."""
     minimum_e8: int
@@ -95,6 +98,11 @@ class Position:
     breached: bool
     """After the flow it is further from its target than its band and the minimum leg."""
 
+    @property
+    def frozen(self) -> bool:
+        """It is not traded, so it is not measured."""
+        return self.weight_e18 is not None and self.measured_weight_e18 is None
+
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
@@ -104,6 +112,8 @@ class Holdings:
     now_e8: int | None
     """The sum; None where a price is missing."""
     after_e8: int | None
+    measured_e8: int
+    """What bands are shares of, after the flow: all but frozen assets."""
     portfolio_e18: int
     """The band of portfolio drift."""
     drift_now_e18: int | None

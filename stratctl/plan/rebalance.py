@@ -85,9 +85,13 @@ MEASURED_ROWS = {
     "whole_e8": "HUGEINT",
     "sizes_e8": "HUGEINT",
     "breached": "BOOLEAN",
+    "measured_e8": "HUGEINT",
+    "measured_weight_e18": "HUGEINT",
 }
 """An asset of a participant beside the whole; ``sizes_e8``: all legs to the target together, NULL
-where holdings cannot be judged; ``breached``: this asset is outside its band."""
+where holdings cannot be judged; ``breached``: this asset is outside its band. The band stands
+around ``measured_weight_e18`` of ``measured_e8``: the declared weight of the whole or, where some
+assets are frozen, that among the others, and NULL of the frozen."""
 
 _CUT_ROWS = {"strategy": "VARCHAR", "participant_code": "VARCHAR", "cut_e8": "HUGEINT"}
 
@@ -458,15 +462,46 @@ def measured_parts(
 ) -> list[tuple[Any, ...]]:
     """MEASURED_ROWS of a few candidates, measured as rebalances are judged; for explanations."""
     parts = parts_of(candidates, live, terms, aims)
-    legs = _legs_sql(parts, terms, _cut(candidates, aims) if aims else None)
-    return candidates.workspace.select(
+    measured = _measured(parts, terms, _cut(candidates, aims) if aims else None)
+    if not terms.freezes:
+        return measured.rows()
+    frozen, traded = _traded(candidates, parts, terms)
+    columns = {
+        "sizes_e8": "coalesce(max(rest.sizes_e8) OVER each, 0)",
+        "breached": "coalesce(rest.breached, false)",
+        "measured_e8": "coalesce(max(rest.measured_e8) OVER each, 0)",
+        "measured_weight_e18": "rest.measured_weight_e18",
+    }
+    chosen = ", ".join(
+        f"CASE WHEN frozen.rest_e18 IS NULL THEN measured.{column} ELSE {columns[column]} END"
+        f" AS {column}"
+        if column in columns
+        else f"measured.{column}"
+        for column in MEASURED_ROWS
+    )
+    return measured.workspace.select(
         "measured",
         MEASURED_ROWS,
         f"""
-        {legs}
+        SELECT {chosen} FROM {measured} AS measured
+        LEFT JOIN {frozen} AS frozen USING (strategy, participant_code)
+        LEFT JOIN {_measured(traded, replace(terms, sides=None))} AS rest
+          USING (strategy, participant_code, asset)
+        WINDOW each AS (PARTITION BY measured.strategy, measured.participant_code)
+        """,
+    ).rows()
+
+
+def _measured(parts: Table, terms: Terms, cut: Table | None = None) -> Table:
+    return parts.workspace.select(
+        "measured",
+        MEASURED_ROWS,
+        f"""
+        {_legs_sql(parts, terms, cut)}
         SELECT strategy, participant_code, asset, weight_e18, band_e18, minimum_e8, value_e8,
             whole_e8, (sum(size_e8) OVER each)::HUGEINT AS sizes_e8,
-            coalesce(breached, false) AS breached
+            coalesce(breached, false) AS breached,
+            whole_e8 AS measured_e8, weight_e18 AS measured_weight_e18
         FROM {parts} AS parts
         JOIN whole USING (strategy, participant_code)
         LEFT JOIN (
@@ -474,7 +509,7 @@ def measured_parts(
         ) USING (strategy, participant_code, asset)
         WINDOW each AS (PARTITION BY strategy, participant_code)
         """,
-    ).rows()
+    )
 
 
 def _frozen_aside(judged: Table, candidates: Table, parts: Table, terms: Terms) -> Table:
@@ -485,34 +520,12 @@ def _frozen_aside(judged: Table, candidates: Table, parts: Table, terms: Terms) 
     well, so it is sent only to whom that moves nothing of it.
     """
     space = judged.workspace
-    frozen = space.select(
-        "frozen",
-        {"strategy": "VARCHAR", "participant_code": "VARCHAR", "rest_e18": "HUGEINT"},
-        f"""
-        SELECT strategy, participant_code,
-            {WEIGHT_ONE_E18} - sum(parts.weight_e18) FILTER (side = 'freeze') AS rest_e18
-        FROM {parts} AS parts JOIN {candidates} AS candidate USING (strategy, participant_code)
-        LEFT JOIN {terms.sides} USING (asset)
-        WHERE retarget = 'watch' GROUP BY ALL
-        HAVING bool_or(side = 'freeze') AND NOT bool_or(weight_e18 IS NULL OR value_e8 IS NULL)
-        """,
-    )
+    frozen, traded = _traded(candidates, parts, terms)
     watched = space.select(
         "watched",
         CANDIDATE_ROWS,
         f"SELECT candidate.* FROM {candidates} AS candidate"
         f" JOIN {frozen} USING (strategy, participant_code)",
-    )
-    traded = space.select(
-        "parts_traded",
-        _PARTS_ROWS,
-        f"""
-        SELECT strategy, participant_code, target, asset,
-            weight_e18 * {WEIGHT_ONE_E18} // rest_e18 AS weight_e18, band_e18, minimum_e8, value_e8
-        FROM {parts} AS parts JOIN {frozen} USING (strategy, participant_code)
-        LEFT JOIN {terms.sides} USING (asset)
-        WHERE side IS DISTINCT FROM 'freeze' AND rest_e18 > 0
-        """,
     )
     aside = _judged(watched, traded, replace(terms, sides=None))
     columns = {
@@ -539,6 +552,36 @@ def _frozen_aside(judged: Table, candidates: Table, parts: Table, terms: Terms) 
         LEFT JOIN {aside} AS aside USING (strategy, participant_code)
         """,
     )
+
+
+def _traded(candidates: Table, parts: Table, terms: Terms) -> tuple[Table, Table]:
+    """Who holds frozen assets and is only watched, with the weight of the rest, and that rest with
+    its weights among itself."""
+    space = candidates.workspace
+    frozen = space.select(
+        "frozen",
+        {"strategy": "VARCHAR", "participant_code": "VARCHAR", "rest_e18": "HUGEINT"},
+        f"""
+        SELECT strategy, participant_code,
+            {WEIGHT_ONE_E18} - sum(parts.weight_e18) FILTER (side = 'freeze') AS rest_e18
+        FROM {parts} AS parts JOIN {candidates} AS candidate USING (strategy, participant_code)
+        LEFT JOIN {terms.sides} USING (asset)
+        WHERE retarget = 'watch' GROUP BY ALL
+        HAVING bool_or(side = 'freeze') AND NOT bool_or(weight_e18 IS NULL OR value_e8 IS NULL)
+        """,
+    )
+    traded = space.select(
+        "parts_traded",
+        _PARTS_ROWS,
+        f"""
+        SELECT strategy, participant_code, target, asset,
+            weight_e18 * {WEIGHT_ONE_E18} // rest_e18 AS weight_e18, band_e18, minimum_e8, value_e8
+        FROM {parts} AS parts JOIN {frozen} USING (strategy, participant_code)
+        LEFT JOIN {terms.sides} USING (asset)
+        WHERE side IS DISTINCT FROM 'freeze' AND rest_e18 > 0
+        """,
+    )
+    return frozen, traded
 
 
 def refuse_dropped_assets(changes: Changes, live: Live) -> None:

@@ -124,8 +124,8 @@ def _drift(answer: Answer, holdings: Holdings) -> str:
     if answer.why in ("changed", "epoch"):
         return "" if drift is None else f"{percent(drift)} of it stands elsewhere now"
     said = [
-        f"{safe(one.asset)} is {_from_target(one, share, holdings)}"
-        for one, share in _shares(holdings)
+        f"{safe(one.asset)} is {_from_target(one, holdings)}"
+        for one in _measured(holdings)
         if one.breached
     ]
     if drift is not None and drift > holdings.portfolio_e18:
@@ -144,6 +144,8 @@ def _why_not(answer: Answer, one: Explanation) -> str:
         return f"{said}, {str(one.declaration.auto_rebalance_live).lower()}"
     if answer.why == "in_band" and one.holdings:
         detail = _furthest(one.holdings)
+        if (one.holdings.drift_after_e18 or 0) > one.holdings.portfolio_e18:
+            said = "no leg reaches its minimum"
     if answer.why == "in_step" and one.declaration and _within_tolerance(one.declaration):
         tolerance = money(one.declaration.tolerance_minor, one.currency)
         detail = f"moved figures were rebuilt and are good to {tolerance}"
@@ -173,36 +175,43 @@ def _wanted(one: Explanation) -> str:
 
 
 def _furthest(holdings: Holdings) -> str:
-    found = [(abs(share - (one.weight_e18 or 0)), one, share) for one, share in _shares(holdings)]
+    found = [(abs(off_target(one, holdings) or 0), one) for one in _measured(holdings)]
     if not found:
         return ""
-    off, one, share = max(found, key=lambda each: each[0])
+    off, one = max(found, key=lambda each: each[0])
     if points(off) == points(0):
         return "it holds its target"
-    return f"the furthest is {safe(one.asset)}, {_from_target(one, share, holdings)}"
+    return f"the furthest is {safe(one.asset)}, {_from_target(one, holdings)}"
 
 
 # --- shares ----------------------------------------------------------------------------------
 
 
-def _shares(holdings: Holdings) -> Iterator[tuple[Position, int]]:
-    """Each asset with its share after the flow, where prices tell it."""
-    if holdings.after_e8:
-        for one in holdings.positions:
-            if one.after_e8 is not None:
-                yield one, share_e18(one.after_e8, holdings.after_e8)
+def off_target(one: Position, holdings: Holdings) -> int | None:
+    """How far an asset is from its target after the flow, as a share; None where it is not known
+    or, of a frozen one, does not matter."""
+    if one.after_e8 is None or not holdings.measured_e8 or one.frozen:
+        return None
+    return share_e18(one.after_e8, holdings.measured_e8) - (one.measured_weight_e18 or 0)
 
 
-def _from_target(one: Position, share: int, holdings: Holdings) -> str:
+def _measured(holdings: Holdings) -> Iterator[Position]:
+    """Assets that have a band."""
+    for one in holdings.positions:
+        if off_target(one, holdings) is not None and one.measured_weight_e18 is not None:
+            yield one
+
+
+def _from_target(one: Position, holdings: Holdings) -> str:
     """``at 56.00 %, 6.00 points above 50.00 %, and its band is 5.00 points``."""
-    weight = one.weight_e18 or 0
-    minimum = share_e18(one.minimum_e8, holdings.after_e8 or 0)
-    distance, band = abs(share - weight), max(one.band_e18, minimum)
+    weight, off = one.measured_weight_e18 or 0, off_target(one, holdings) or 0
+    minimum = share_e18(one.minimum_e8, holdings.measured_e8)
+    distance, band = abs(off), max(one.band_e18, minimum)
     digits = _digits(distance, band)
-    way = "above" if share > weight else "below"
+    way = "above" if off > 0 else "below"
     limit = "its band is" if band == one.band_e18 else "its smallest leg is as wide as"
     return (
-        f"at {percent(share, digits)}, {points(distance, digits)} points {way}"
+        f"at {percent(weight + off, digits)}, {points(distance, digits)} points {way}"
         f" {percent(weight)}, and {limit} {points(band, digits)} points"
     )
 

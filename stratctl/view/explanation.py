@@ -25,6 +25,7 @@ from stratctl.view.because import (
     at,
     because,
     guard_text,
+    off_target,
     percent,
     points,
     rules_text,
@@ -297,8 +298,8 @@ def _table(holdings: Holdings, currency: str) -> Iterator[str]:
                 f"±{points(one.band_e18)}" if one.weight_e18 else "",
                 *_held(one.now_e8, holdings.now_e8, currency),
                 *(after if flows else ("", "")),
-                _off(one, holdings.after_e8),
-                "breached" if one.breached else "",
+                _off(one, holdings),
+                "breached" if one.breached else "frozen" if one.frozen else "",
                 _leg(one, currency),
             )
         )
@@ -313,6 +314,8 @@ def _table(holdings: Holdings, currency: str) -> Iterator[str]:
         )
         if drift is not None
     ]
+    if any(one.frozen for one in holdings.positions):
+        yield "      bands are those of the other assets among themselves: frozen ones are no drift"
     if drifts:
         most = percent(holdings.portfolio_e18)
         yield f"      portfolio drift: {', '.join(drifts)}; breached above {most}"
@@ -326,11 +329,12 @@ def _held(value_e8: int | None, whole_e8: int | None, currency: str) -> tuple[st
     return value, points(share_e18(value_e8, whole_e8)) if whole_e8 else ""
 
 
-def _off(one: Position, whole_e8: int | None) -> str:
+def _off(one: Position, holdings: Holdings) -> str:
     """How far from its target, in points."""
-    if one.after_e8 is None or not whole_e8:
+    off_e18 = off_target(one, holdings)
+    if off_e18 is None:
         return ""
-    off = points(share_e18(one.after_e8, whole_e8) - (one.weight_e18 or 0))
+    off = points(off_e18)
     return off if off.startswith("-") else f"+{off}"
 
 

@@ -117,6 +117,7 @@ def _holdings(held: Holdings) -> Json:
                 "after_flow_estimate": _value(one.after_e8),
                 "after_flow_share": _part(one.after_e8, held.after_e8),
                 "breached": one.breached,
+                "frozen": one.frozen,
                 "rebalance_leg_estimate": _value(one.leg_e8),
             }
             for one in held.positions

@@ -82,6 +82,21 @@ def agrees(world: World, workings: Workings, found: Explained) -> None:
         assert sum(rows for _, rows in each.reasons) == each.call.rows
 
 
+def bands_decide(found: Explained) -> None:
+    """Who is rebalanced for its drift is shown outside a band, and who is in band inside all."""
+    for one in found.participants:
+        held = one.holdings
+        if held is None:
+            continue
+        breached = any(each.breached for each in held.positions)
+        drifted = (held.drift_after_e18 or 0) > held.portfolio_e18
+        for answer in one.answers:
+            if answer.about == "rebalance" and answer.why == "watch":
+                assert breached or drifted
+            if answer.about == "rebalance" and answer.why == "in_band":
+                assert not breached
+
+
 def flows_add_up(found: Explained) -> None:
     """What is held after a flow is what is held now and the flow, but for what is cut."""
     for one in found.participants:
@@ -115,6 +130,7 @@ def test_explanations_agree_with_the_plan(world: World) -> None:
     found = explained(workings, everybody(world), numbers)
     agrees(world, workings, found)
     flows_add_up(found)
+    bands_decide(found)
     text, document = explanation.text(found), json.loads(shown(workings, found))
     for one, told in zip(found.participants, document["participants"], strict=True):
         assert f"{one.participant_code} in {one.strategy}" in text
@@ -160,6 +176,7 @@ SHOWN = (
     "edge-one-vintage",
     "band-edge",
     "hold-on-strategy",
+    "side-freeze",
     "exit-and-forfeit",
     "partial-sell-infeasible",
     "small-enrolment",
@@ -341,6 +358,19 @@ def test_a_band_below_the_smallest_leg_says_so() -> None:
     )
     text = explanation.text(explained(world.workings(_bench.space()), ["P1"], []))
     assert "its smallest leg is as wide as 5.00 points" in " ".join(text.split())
+
+
+def test_drift_that_no_leg_can_repair_is_not_called_inside() -> None:
+    """A portfolio too small to trade is above its band, and that is what is said."""
+    half = vector(BTC="0.5", ETH="0.5")
+    world = World(
+        declared=[Declared("P1")],
+        holders=[Holder("P1", holdings_worth(BTC="24", ETH="16"), target=half.text)],
+        strategies=[strategy(targets=(Target(half, ()),), rebalance_on="drift")],
+    )
+    text = explanation.text(explained(world.workings(_bench.space()), ["P1"], []))
+    assert "no leg reaches its minimum" in text
+    assert "no band is breached" not in text
 
 
 def test_every_verb_has_guards_and_every_guard_is_known() -> None:

@@ -136,6 +136,10 @@ def _held_back(known: Known, about: str, why: str, detail: str) -> Answer:
     elif why == "cooldown":
         hours, bypass = str(policy.cooldown.hours), format_ratio(policy.cooldown.bypass)
         rules = _policy(known, ("cooldown.hours", hours), ("cooldown.bypass", bypass))
+    elif why == "side_forbids":
+        named = strategy.targets[known.fact["target"]].rebalance_vector.assets
+        sides = [(f"assets.{asset}.side", side) for asset, side in policy.sides if asset in named]
+        rules = _policy(known, *sides)
     elif why == "hold" and strategy.hold:
         rules = (Rule("hold", "true", dict(strategy.settings).get("hold", strategy.span)),)
     return Answer(about, False, why, detail, rules)

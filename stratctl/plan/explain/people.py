@@ -87,7 +87,7 @@ class People:
                 fact["strategy_id"],
                 fact["participant_code"],
                 fact["target"],
-                "watch",
+                fact["retarget"] or "watch",
                 self._flow_e8(key) if flows else 0,
                 None,
             )
@@ -209,6 +209,7 @@ class People:
             Position(
                 asset=row["asset"],
                 weight_e18=row["weight_e18"],
+                measured_weight_e18=row["measured_weight_e18"],
                 band_e18=row["band_e18"] or 0,
                 minimum_e8=row["minimum_e8"] or 0,
                 now_e8=before[row["asset"]]["value_e8"],
@@ -227,6 +228,7 @@ class People:
             positions=positions,
             now_e8=_whole(now),
             after_e8=0 if leaves else _whole(after),
+            measured_e8=0 if leaves or _whole(after) is None else after[0]["measured_e8"],
             portfolio_e18=target["portfolio_e18"],
             drift_now_e18=_drift(now),
             drift_after_e18=None if leaves else _drift(after),
@@ -298,6 +300,8 @@ _MEASURES = (
     "whole_e8",
     "sizes_e8",
     "breached",
+    "measured_e8",
+    "measured_weight_e18",
 )
 
 
@@ -364,9 +368,9 @@ def _whole(rows: Sequence[Row]) -> int | None:
 
 def _drift(rows: Sequence[Row]) -> int | None:
     """Portfolio drift, or None where there is nothing or nothing can be judged."""
-    if not rows or rows[0]["sizes_e8"] is None or not rows[0]["whole_e8"]:
+    if not rows or rows[0]["sizes_e8"] is None or not rows[0]["measured_e8"]:
         return None
-    return int(rows[0]["sizes_e8"] * (10**18 // 2) // rows[0]["whole_e8"])
+    return int(rows[0]["sizes_e8"] * (10**18 // 2) // rows[0]["measured_e8"])
 
 
 def _minor_e8(currency: str) -> int:
