@@ -179,7 +179,9 @@ def _why(state: State, made: Plan, explained: Explained) -> str:
     if state.format == "json":
         return explanation_json.text_of(made, explained)
     console = state.console
-    return explanation.text(explained, color=console.colors_results, width=console.width)
+    return explanation.text(
+        explained, window=made.window, color=console.colors_results, width=console.width
+    )
 
 
 def level(state: State) -> human.Level:

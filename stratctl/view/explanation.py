@@ -21,6 +21,7 @@ from stratctl.core.explanation import (
 from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.plan import Call
 from stratctl.core.state import Verb
+from stratctl.core.windows import Opening
 from stratctl.view.because import (
     at,
     because,
@@ -31,6 +32,7 @@ from stratctl.view.because import (
     rules_text,
     standing_text,
 )
+from stratctl.view.human import window_text
 from stratctl.view.text import (
     ALLOWED,
     BLOCKED,
@@ -58,11 +60,19 @@ _ABOUT = {
 }
 
 
-def text(explained: Explained, *, color: bool = False, width: int = WIDTH) -> str:
-    """Everything that was asked about, one after another."""
+def text(
+    explained: Explained,
+    *,
+    window: Opening | None = None,
+    color: bool = False,
+    width: int = WIDTH,
+) -> str:
+    """Everything that was asked about; ``window``: when any of it may be sent."""
     page = _Page(Paint(color), width)
     parts = [list(page.participant(one)) for one in explained.participants]
     parts += [list(page.call(one)) for one in explained.calls]
+    if window:
+        parts.append(wrapped(window_text(window), width, rest="    "))
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 

@@ -20,6 +20,7 @@ from stratctl.core.money import PRICE_DIGITS, format_amount, format_units, forma
 from stratctl.core.plan import Plan
 from stratctl.core.state import Vector
 from stratctl.view.because import because, standing_text
+from stratctl.view.human import window_text
 from stratctl.view.json import FORMAT_VERSION, Json, text
 from stratctl.view.summary import summarise
 
@@ -34,6 +35,7 @@ def text_of(plan: Plan, explained: Explained) -> str:
                 "headline": summarise(plan).headline,
                 "stopped": plan.stopped,
                 "as_of": plan.as_of,
+                "window": window_text(plan.window) if plan.window else None,
             },
             "participants": [_participant(one) for one in explained.participants],
             "calls": [_call(one) for one in explained.calls],

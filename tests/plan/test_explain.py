@@ -15,6 +15,7 @@ from stratctl.core.explanation import Explained, Explanation
 from stratctl.core.settings import GUARD_RULES
 from stratctl.core.state import PARTICIPANT_ROWS, VERB_ORDER, Drift, Target, Verb
 from stratctl.core.tables import Workspace
+from stratctl.core.windows import Opening
 from stratctl.plan.explain import explained
 from stratctl.plan.explain.rules import COUNTED_BY
 from stratctl.plan.workings import Workings
@@ -216,6 +217,17 @@ def test_an_explanation_fits_the_page(width: int) -> None:
     colored = explanation.text(found, width=width, color=True)
     assert "\x1b[" in colored
     assert "\x1b[" not in plain
+
+
+def test_a_closed_window_is_why_nothing_is_sent_now() -> None:
+    """What a plan may not send now is said once, after everything that was asked about."""
+    workings = World(declared=[Declared("P1")]).workings(_bench.space())
+    found = explained(workings, ["P1"], [])
+    closed = Opening(open=False, changes_at="2026-11-23T09:00:00Z", because="")
+    text = explanation.text(found, window=closed)
+    assert text.splitlines()[-1].startswith("window: apply refuses now (exit code 3)")
+    plan = replace(workings.plan, window=closed)
+    assert "refuses now" in json.loads(explanation_json.text_of(plan, found))["plan"]["window"]
 
 
 # --- who is asked about ------------------------------------------------------------------------
