@@ -26,7 +26,7 @@ from benchmarks.plan_table import book
 from stratctl.core.tables import Workspace
 
 SIZES = (1_000_000,)
-RUNS = 5
+RUNS = 3
 LIMITS = {1_000_000: 1.5, 10_000_000: 2.0}
 """Times the floor."""
 
