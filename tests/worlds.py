@@ -10,7 +10,15 @@ from typing import Any
 from stratctl.core.diagnostic import Span
 from stratctl.core.money import format_units, parse_amount, parse_units, parse_weight
 from stratctl.core.plan import Acknowledgement, Plan
-from stratctl.core.settings import Configuration, Cooldown, Environment, Guard, Policy
+from stratctl.core.settings import (
+    AT_ONCE,
+    Configuration,
+    Cooldown,
+    Environment,
+    Guard,
+    Policy,
+    Rollout,
+)
 from stratctl.core.state import (
     DESIRED_ROWS,
     HOLDINGS_ROWS,
@@ -184,6 +192,8 @@ class World:
     """Strategy -> since when its flows may have waited."""
     cooldown: tuple[int, str] = (168, "0.10")
     """(hours, bypass)"""
+    rollout: tuple[tuple[str, ...], int, str] | None = None
+    """(stages, the last one allowed, salt); soaks take half an hour, a twentieth may be refused."""
     sides: tuple[tuple[str, str], ...] = ()
     """(asset, buy | sell | freeze)"""
     cash_flow: str = "off"
@@ -196,6 +206,14 @@ class World:
     def strategy_id(self, name: str) -> str:
         index = sorted(s.name for s in self.strategies).index(name)
         return STRATEGY_ID[:-1] + format(index, "x")
+
+    @property
+    def stages(self) -> Rollout:
+        """The rollout as the policy has it."""
+        if self.rollout is None:
+            return AT_ONCE
+        shares, stage, salt = self.rollout
+        return Rollout(tuple(map(Fraction, shares)), stage, salt, 30, Fraction(1, 20))
 
     def configuration(self, space: Workspace) -> Configuration:
         rows = [
@@ -248,6 +266,7 @@ class World:
                 cash_flow=self.cash_flow,
                 destination=self.destination,
                 cooldown=Cooldown(self.cooldown[0], Fraction(self.cooldown[1])),
+                rollout=self.stages,
             ),
             desired=Desired(
                 strategies=tuple(

@@ -86,6 +86,27 @@ class Cooldown:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """Stages by which declared changes of targets reach participants."""
+
+    stages: tuple[Fraction, ...]
+    """Shares of everybody, rising to 1."""
+    stage: int
+    """The last one that may be reached, from 1."""
+    salt: str
+    soak_minutes: int
+    halt_on_rejects: Fraction
+
+    @property
+    def staged(self) -> bool:
+        """Whether anybody ever waits."""
+        return len(self.stages) > 1
+
+
+AT_ONCE = Rollout((Fraction(1),), 1, "", 30, Fraction(2, 100))
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """The resolved policy."""
 
@@ -109,6 +130,7 @@ class Policy:
     asset_caps: tuple[tuple[str, int], ...] = ()
     """(asset, largest weight in 10⁻¹⁸)."""
     windows: Windows = ALWAYS
+    rollout: Rollout = AT_ONCE
     settings: Settings = ()
     """Where each setting stands that is not a default."""
 

@@ -572,10 +572,24 @@ class Windows(Part):
 
 
 class Rollout(Part):
-    """Reaching everybody in steps."""
+    """Stages by which a changed target or a raised epoch reaches participants."""
 
     stages: tuple[Ratio, ...] = Field(
-        default=("1.0",), min_length=1, description="Shares, rising to 1."
+        default=("1.0",), min_length=1, description="Shares of everybody, rising to 1."
+    )
+    stage: Annotated[int, Field(strict=True, ge=1, le=100)] | None = Field(
+        default=None, description="The last stage that may be reached, from 1. Default: the last."
+    )
+    salt: FreeText | None = Field(
+        default=None,
+        description="Shuffles who is in which stage; another one for each rollout.",
+        examples=["2026Q4"],
+    )
+    soak_minutes: Count = Field(
+        default=30, description="Rest after the last rebalance of a stage, before the next one."
+    )
+    halt_on_rejects: Ratio = Field(
+        default="0.02", description="A larger share of refused participants halts what follows."
     )
 
 
@@ -626,7 +640,9 @@ class Policy(Document):
     )
     windows: Windows = Field(default=Windows(), description="When apply may send.")
     rollout: Rollout = Field(
-        default=Rollout(), description="Steps. Only all at once is supported yet."
+        default=Rollout(),
+        description="Stages of a change of targets.",
+        examples=[{"stages": ["0.01", "0.10", "1"], "salt": "2026Q4"}],
     )
     transition: Literal["immediate", "gradual"] = Field(
         default="immediate", description="How targets change. Only immediate is supported yet."

@@ -23,6 +23,7 @@ from stratctl.plan.impact import float_needs, impacts
 from stratctl.plan.order import fences, ordered_calls
 from stratctl.plan.parking import released
 from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
+from stratctl.plan.rollout import staged
 from stratctl.plan.sharing import shared_flows
 from stratctl.plan.terms import Terms
 from stratctl.plan.waiting import Waits, exits_kept
@@ -80,6 +81,11 @@ def worked_out(
     flows = flow_rows(changes, live, terms, waits, valid)
     changes = exits_kept(changes, flows.blocked)
     rebalances = rebalance_rows(changes, live, terms, flows.sent)
+    stages = None
+    if policy.rollout.staged:
+        stages = staged(changes, live, terms, policy.rollout, rebalances)
+        changes = stages.changes
+        rebalances = rebalance_rows(changes, live, terms, flows.sent)
     sharing, aims = None, None
     if policy.cash_flow == "shared":
         sharing = shared_flows(
@@ -133,7 +139,7 @@ def worked_out(
             "blocked",
             flows.blocked.schema,
             f"SELECT * FROM {flows.blocked} UNION ALL SELECT * FROM {rebalances.blocked}"
-            " ORDER BY ALL",
+            f"{f' UNION ALL SELECT * FROM {stages.blocked}' if stages else ''} ORDER BY ALL",
         ),
         findings=findings,
         impacts=impact,

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import PRICE_DIGITS, parse_units, parse_weight
 from stratctl.core.plan import Acknowledgement as Widening
-from stratctl.core.settings import CAP_RULES, GUARD_RULES, Cooldown, Environment, Guard, Policy
+from stratctl.core.settings import (
+    AT_ONCE,
+    CAP_RULES,
+    GUARD_RULES,
+    Cooldown,
+    Environment,
+    Guard,
+    Policy,
+    Rollout,
+)
 from stratctl.core.state import Drift
 from stratctl.core.windows import Window, Windows, window_of
+from stratctl.core.words import count
 from stratctl.documents import Acknowledgement, Project, ProjectEnvironment, Read, problem
 from stratctl.documents import Policy as WrittenPolicy
+from stratctl.documents.kinds import Rollout as WrittenRollout
 
 HOSTS = {
     "prod": "api.zerohash.com",
@@ -108,6 +120,7 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
         cash_flow=written.cash_flow,
         destination=written.destination,
         cooldown=Cooldown(written.cooldown.hours, Fraction(written.cooldown.bypass)),
+        rollout=_rollout(read, written.rollout, problems),
         sides=tuple(
             (asset, rule.side)
             for asset, rule in sorted(written.assets.items())
@@ -141,6 +154,39 @@ def _windows(
     return tuple(windows)
 
 
+def _rollout(
+    read: Read[WrittenPolicy] | None, written: WrittenRollout, problems: list[Diagnostic]
+) -> Rollout:
+    """The stages; everybody at once where they do not lead there, which is an error already."""
+    stages = tuple(Fraction(stage) for stage in written.stages)
+    rising = all(low < high for low, high in pairwise((Fraction(0), *stages)))
+    wrong = (
+        ("stages", not rising, "the stages do not rise from above 0"),
+        ("stages", stages[-1] != 1, "the last stage is not everybody"),
+        (
+            "stage",
+            (written.stage or 1) > len(stages),
+            f"there {'is' if len(stages) == 1 else 'are'} {count(len(stages), 'stage')}",
+        ),
+        ("stages", len(stages) > 1 and written.salt is None, "stages need a salt"),
+    )
+    found = [(key, detail) for key, is_wrong, detail in wrong if is_wrong]
+    for key, detail in found:
+        assert read is not None, "the defaults are right"
+        span = read.places.value("rollout", key)
+        hint = 'write stages: [0.01, 0.10, 1], salt: "2026Q4", and a stage from 1 to 3 or none'
+        problems.append(problem("E_ROLLOUT", detail, span, hint))
+    if found:
+        return AT_ONCE
+    return Rollout(
+        stages=stages,
+        stage=written.stage or len(stages),
+        salt=written.salt or "",
+        soak_minutes=written.soak_minutes,
+        halt_on_rejects=Fraction(written.halt_on_rejects),
+    )
+
+
 WINDOW_HINT = (
     "write Mon-Fri 09:00-17:00 America/New_York, or a span of dates in quotes:"
     ' "2026-12-24 to 2026-12-26 UTC"'
@@ -168,11 +214,6 @@ def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnost
     """A setting that nothing obeys yet must not look as if it were obeyed."""
     written = read.document
     wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (
-            ("rollout", "stages"),
-            [Fraction(stage) for stage in written.rollout.stages] != [1],
-            "[1.0]",
-        ),
         (("transition",), written.transition != "immediate", "immediate"),
     )
     for path, asked, default in wanted:

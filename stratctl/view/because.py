@@ -41,6 +41,7 @@ BECAUSE: Mapping[str, str] = {
     "target_satisfied": "its target is the one that was satisfied last, and drift alone asks for"
     " nothing in this Strategy",
     "within_minimum": "no leg to its new target reaches the minimum",
+    "rollout": "its stage of the rollout is not reached",
     "cooldown": "it rests after its last rebalance",
     "in_band": "no band is breached",
     "enrolled_at_target": "the enrolment buys the target",

@@ -65,6 +65,7 @@ MANAGES = (
 )
 RESTED = ("2026-11-20T11:59:59Z", "2026-11-20T12:00:00Z", "2026-11-20T12:00:01Z")
 """A second more than a day before worlds are planned, a day, and a second less."""
+ROLLOUTS = ((("0.5", "1"), 2, "a"), (("0.2", "0.6", "1"), 3, "b"), (("0.4", "1"), 1, "c"))
 CODES = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8")
 
 
@@ -188,6 +189,7 @@ def worlds(draw: st.DrawFn) -> World:
         guards={**OPEN_GUARDS, **dict(draw(often((), CAPS)))},
         sides=draw(often((), (), *SIDES)),
         sent_lately=draw(among((), (("USD", 600_00, 350_00),))),
+        rollout=draw(often(None, *ROLLOUTS)),
         cooldown=draw(among((24, "0.10"), (24, "0.12"), (24, "0"), (0, "0.10"))),
     )
 

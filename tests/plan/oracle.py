@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
+from hashlib import sha256
 from math import ceil
 
 from stratctl.core.money import WEIGHT_ONE_E18
@@ -63,6 +64,8 @@ class _Case:
     in_minor: int
     out_minor: int
     rebalances: bool
+    live: bool = False
+    """Whether it is a Trader or has bookings."""
     reason: str = ""
     stopped: str = ""
 
@@ -103,7 +106,12 @@ def answer(world: World) -> Answer:
         return Answer(error="E_PARTICIPANT_MOVED")
     if any(_dropped(case) for case in cases):
         return Answer(error="E_ASSET_DROPPED")
+    held = _waits_for_its_stage(world, cases) if world.stages.staged else {}
     for case in cases:
+        if case.key in held and case.reason in DECLARED:
+            case.reason = ""
+            if held[case.key]:
+                found.blocked.add((*case.key, "rollout"))
         _decide(world, case, found)
     for strategy in world.strategies:
         if strategy.name in world.absent and not strategy.hold:
@@ -179,6 +187,7 @@ def _case(world: World, strategy: DesiredStrategy, want: Declared, live: Holder 
         has,
         in_minor=int(more_in / CENT) if funded and more_in > tolerance else 0,
         out_minor=int(more_out / CENT) if funded and more_out > tolerance else 0,
+        live=live is not None,
         rebalances=(want.flag if "flags" in want.manages else has.flag) or want.overrides_flag,
     )
     case.reason = _reason(case)
@@ -249,6 +258,69 @@ def _dropped(case: _Case) -> bool:
         return False
     last = {part.split(" ")[0] for part in case.has.target.split(", ")}
     return bool((last & set(case.has.holds)) - set(case.target.rebalance_vector.assets))
+
+
+DECLARED = ("changed", "epoch", "unknown")
+
+
+def stage_of(code: str, shares: tuple[Fraction, ...], salt: str) -> int:
+    """The first stage that the participant's hash, as a fraction of 1, lies below."""
+    number = int(sha256(f"{salt}\n{code}".encode()).hexdigest()[:15], 16)
+    return next(stage for stage, share in enumerate(shares, 1) if number < share * 16**15)
+
+
+def _waits_for_its_stage(world: World, cases: list[_Case]) -> dict[Key, bool]:
+    """Who stands in a stage that is not reached, and whether a rebalance waits for that."""
+    rollout = world.stages
+    at_once = Answer()
+    for case in cases:
+        _decide(world, case, at_once)
+    wanted = {
+        case.key
+        for case in cases
+        if case.reason in DECLARED
+        and any(
+            row[:2] == (case.key[0], "rebalance") and row[3] == case.key[1] for row in at_once.sent
+        )
+    }
+    soaked = datetime.fromisoformat(world.as_of) - timedelta(minutes=rollout.soak_minutes)
+    reached: dict[str, int] = {}
+    for name in {case.key[0] for case in cases}:
+        reached[name] = rollout.stage
+        for stage in range(rollout.stage - 1, 0, -1):
+            inside = [
+                case
+                for case in cases
+                if case.key[0] == name
+                and case.live
+                and stage_of(case.want.code, rollout.stages, rollout.salt) <= stage
+            ]
+            if not _passed(inside, wanted, rollout.halt_on_rejects, soaked):
+                reached[name] = stage
+    return {
+        case.key: case.key in wanted
+        for case in cases
+        if case.key[0] not in world.absent
+        and stage_of(case.want.code, rollout.stages, rollout.salt) > reached[case.key[0]]
+    }
+
+
+def _passed(inside: list[_Case], wanted: set[Key], refusals: Fraction, soaked: datetime) -> bool:
+    """Nobody of a stage is to come, the last one soaked, and few were refused."""
+    there = [
+        datetime.fromisoformat(case.has.rebalanced)
+        for case in inside
+        if case.has.rebalanced
+        and case.has.target == case.target.vector.text
+        and case.has.epoch >= case.strategy.rebalance_epoch
+    ]
+    declared = [case for case in inside if case.reason in DECLARED]
+    refused = sum(case.stopped == "parked" for case in declared)
+    if refused > refusals * (refused + len(there)):
+        return False
+    if any(case.stopped == "pending" or case.key in wanted for case in declared):
+        return False
+    return all(moment <= soaked for moment in there)
 
 
 def _decide(world: World, case: _Case, found: Answer) -> None:

@@ -57,6 +57,7 @@ class Bug:
 FOREIGN = {**EVEN, **holdings_worth(PRICES, SOL="50")}
 SKEWED = holdings_worth(PRICES, BTC="600", ETH="400")
 AT_BAND = holdings_worth(PRICES, BTC="550", ETH="450")
+OLD = "BTC 0.6, ETH 0.4"
 RESTING = holdings_worth(PRICES, BTC="580", ETH="420")
 YESTERDAY = "2026-11-20T12:00:00Z"
 """A day before these worlds are planned."""
@@ -137,6 +138,40 @@ BUGS = {
                 settled("P1", holds=SKEWED, target="BTC 0.6, ETH 0.4", rebalanced=YESTERDAY),
             ),
             **drifting(),
+        ),
+    ),
+    "a later stage does not wait": Bug(
+        "stage > reached",
+        "false",
+        world(
+            *((Declared(f"P{n}"), settled(f"P{n}", holds=SKEWED, target=OLD)) for n in range(1, 6)),
+            rollout=(("0.5", "1"), 2, "d"),
+        ),
+    ),
+    "who is in flight holds no later stage": Bug(
+        "OR change.stopped = 'pending'",
+        "OR false",
+        world(
+            (Declared("P1"), settled("P1", holds=SKEWED, target=OLD, busy="pending")),
+            (Declared("P2"), settled("P2", holds=SKEWED, target=OLD)),
+            rollout=(("0.5", "1"), 2, "d"),
+        ),
+    ),
+    "refusals halt nothing": Bug(
+        "FILTER (change.stopped = 'parked'",
+        "FILTER (false",
+        world(
+            (Declared("P1"), settled("P1", holds=SKEWED, target=OLD, parked="refused")),
+            (Declared("P2"), settled("P2", holds=SKEWED, target=OLD)),
+            rollout=(("0.5", "1"), 2, "d"),
+        ),
+    ),
+    "stages hang on the order of people": Bug(
+        "participant_code), 15) <",
+        "strategy), 15) <",
+        world(
+            *((Declared(f"P{n}"), settled(f"P{n}", holds=SKEWED, target=OLD)) for n in range(1, 6)),
+            rollout=(("0.5", "1"), 1, "d"),
         ),
     ),
     "a call takes one participant too many": Bug(

@@ -184,6 +184,7 @@ SHOWN = (
     "parked",
     "no-price",
     "cooldown",
+    "rollout",
     "removal",
     "source-live-flags",
     "split-by-size",

@@ -99,7 +99,7 @@ def _rebalance(known: Known) -> Answer:
             return Answer("rebalance", False, "within_minimum", "", _minimums(known))
         return Answer("rebalance", False, "in_band", "", (on, *drift))
     for held in known.held:
-        if held["reason"] == known.verdict:
+        if held["reason"] in (known.verdict, "rollout"):
             return _held_back(known, "rebalance", held["reason"], held["detail"])
     return Answer("rebalance", False, "held_back", "", ())
 
@@ -140,9 +140,21 @@ def _held_back(known: Known, about: str, why: str, detail: str) -> Answer:
         named = strategy.targets[known.fact["target"]].rebalance_vector.assets
         sides = [(f"assets.{asset}.side", side) for asset, side in policy.sides if asset in named]
         rules = _policy(known, *sides)
+    elif why == "rollout":
+        rules = _stages(known)
     elif why == "hold" and strategy.hold:
         rules = (Rule("hold", "true", dict(strategy.settings).get("hold", strategy.span)),)
     return Answer(about, False, why, detail, rules)
+
+
+def _stages(known: Known) -> tuple[Rule, ...]:
+    rollout = known.policy.rollout
+    return _policy(
+        known,
+        ("rollout.stages", ", ".join(map(format_ratio, rollout.stages))),
+        ("rollout.stage", str(rollout.stage)),
+        ("rollout.salt", rollout.salt),
+    )
 
 
 def _policy(known: Known, *named: tuple[str, str]) -> tuple[Rule, ...]:
