@@ -44,7 +44,7 @@ def largest(plan: Plan) -> tuple[Movement, ...]:
         own = {call.number: call for call in plan.calls if call.strategy == impact.strategy}
         rows = plan.rows.workspace.rows(
             f"SELECT call, participant_code, moved_e8::HUGEINT FROM {plan.rows}"
-            " WHERE list_contains($1, call) AND moved_e8 > 0"
+            " WHERE call IN (SELECT unnest($1)) AND moved_e8 > 0"
             " ORDER BY moved_e8 DESC, participant_code, call LIMIT $2",
             [list(own), LARGEST_SHOWN],
         )
