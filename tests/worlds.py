@@ -194,6 +194,7 @@ class World:
     """(hours, bypass)"""
     rollout: tuple[tuple[str, ...], int, str] | None = None
     """(stages, the last one allowed, salt); soaks take half an hour, a twentieth may be refused."""
+    both_directions: str = "refuse"
     sides: tuple[tuple[str, str], ...] = ()
     """(asset, buy | sell | freeze)"""
     cash_flow: str = "off"
@@ -262,6 +263,7 @@ class World:
                     for rule, limit in self.guards.items()
                 ),
                 participants_per_call=self.per_call,
+                both_directions=self.both_directions,
                 sides=self.sides,
                 cash_flow=self.cash_flow,
                 destination=self.destination,

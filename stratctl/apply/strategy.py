@@ -72,6 +72,8 @@ class _StrategyRun:
         self.strategy_id = work.strategy_id
         self.head_slot = work.head_slot
         self.outcomes: list[Outcome] = []
+        self.mixed: set[str] = set()
+        """Participants of whom some legs executed and others failed in this run."""
         self.problems: list[Problem] = []
         self.done: list[int] = []
         self.stopped = False
@@ -160,7 +162,10 @@ class _StrategyRun:
             why = f"the {call.currency} float ran out earlier in this run"
             yield from self._say(self._problem("E_FLOAT_SHORT", why, each.rows))
             return
-        groups = [each.rows]
+        # Whose sell is in doubt gets no money in by the same run: a person decides first.
+        groups = [tuple(row for row in each.rows if row.participant_code not in self.mixed)]
+        if not groups[0]:
+            return
         while groups and not self.stopped:
             if self.caller.stopping():
                 self._interrupt()
@@ -223,6 +228,7 @@ class _StrategyRun:
     def _book(self, intent: Intent, outcome: Outcome) -> Said[None]:
         self.outcomes.append(outcome)
         mixed = [row.participant_code for row in outcome.rows if row.result is RowResult.MIXED]
+        self.mixed.update(mixed)
         if mixed:
             why = f"Operation {outcome.operation_id}: some legs executed and others failed"
             yield from self._say(

@@ -125,6 +125,8 @@ class Policy:
     destination: str = "target"
     """Where a breached band is rebalanced to: target | edge."""
     cooldown: Cooldown = Cooldown(168, Fraction(1, 10))
+    both_directions: str = "refuse"
+    """Both totals of one participant rise: refuse | send both flows."""
     sides: tuple[tuple[str, str], ...] = ()
     """(asset, buy | sell | freeze) of assets that are never sold, never bought, or neither."""
     asset_caps: tuple[tuple[str, int], ...] = ()

@@ -623,6 +623,11 @@ class Policy(Document):
         description="off: flows at target weights. shared: at weights that also repair drift,"
         " where that is proven for everybody in the call.",
     )
+    both_directions: Literal["refuse", "send"] = Field(
+        default="refuse",
+        description="When contributed and withdrawn of one participant rise in one plan. refuse:"
+        " neither moves. send: the partial sell, then the top-up, each with its whole amount.",
+    )
     cooldown: Cooldown = Field(
         default=Cooldown(),
         description="Rest between two rebalances for drift.",

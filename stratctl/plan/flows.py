@@ -52,10 +52,12 @@ _JUDGED_ROWS = {
     "waiting_since": "VARCHAR",
     "recorded": "BOOLEAN",
     "stale": "BOOLEAN",
+    "paired": "BOOLEAN",
     "held_back": "VARCHAR",
 }
 """Every flow that is wanted; ``held_back`` says why it is not sent, or NULL. ``recorded``: the
-journal knows since when it waits; ``stale``: it waits for too long."""
+journal knows since when it waits; ``stale``: it waits for too long; ``paired``: its participant has
+one in the other direction as well."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,17 @@ WITH wanted AS (
         targets.target_text,
         CASE
             WHEN leaving THEN 'liquidate'
-            WHEN flow_in_minor > 0 AND flow_out_minor > 0 THEN 'both'
+            WHEN flow_in_minor > 0 AND flow_out_minor > 0 AND {refused} THEN 'both'
+            WHEN {second} THEN 'top_up'
             WHEN flow_out_minor > 0 THEN 'partial_sell'
             WHEN flow_in_minor > 0 AND (enrolls_despite_trader
                  OR trader_id IS NULL AND NOT tops_up_without_trader) THEN 'enroll'
             WHEN flow_in_minor > 0 THEN 'top_up'
         END AS verb,
-        CASE WHEN flow_out_minor > 0 THEN flow_out_minor
+        CASE WHEN flow_out_minor > 0 AND NOT {second} THEN flow_out_minor
              WHEN flow_in_minor > 0 THEN flow_in_minor END AS amount_minor
     FROM {changes} AS changes JOIN {targets} AS targets USING (strategy, target)
+    {twice}
 ),
 held AS (
     SELECT wanted.strategy, wanted.participant_code, holding.asset,
@@ -123,6 +127,7 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
     coalesce(waited.since, unknown.unknown_since, $1) AS waiting_since,
     waited.since IS NOT NULL AS recorded,
     coalesce(coalesce(waited.since, unknown.unknown_since) < $2, false) AS stale,
+    false AS paired,
     CASE
         WHEN stopped IS NOT NULL THEN stopped
         WHEN verb = 'both' THEN 'both_totals_rise'
@@ -146,6 +151,19 @@ LEFT JOIN short USING (strategy, participant_code)
 WHERE verb IS NOT NULL
 """
 
+
+_BOTH = {
+    "refused": "(trader_id IS NULL OR enrolls_despite_trader)",
+    "second": "second",
+    "twice": """JOIN (VALUES (false), (true)) AS flows(second)
+      ON NOT second OR flow_in_minor > 0 AND flow_out_minor > 0 AND NOT leaving
+         AND trader_id IS NOT NULL AND NOT enrolls_despite_trader""",
+}
+"""The partial sell of a Trader whose totals both rise, and a second row for its top-up. Who is not
+enrolled has nothing to sell first."""
+_LISTED = "NOT (paired AND verb = 'top_up')"
+"""What holds back both flows of a participant is listed and counted once."""
+_NOT_BOTH = {"refused": "true", "second": "false", "twice": ""}
 
 _FORBIDDEN = """,
 forbidden AS (
@@ -195,16 +213,64 @@ def flow_rows(
             forbidden=forbidden,
             side_detail=side_detail,
             sided=sided,
+            **(_BOTH if terms.sends_both else _NOT_BOTH),
         ),
         [waits.now, waits.oldest],
     )
-    return flows_of(judged, valid)
+    return flows_of(_together(judged) if terms.sends_both else judged, valid)
+
+
+def _together(judged: Table) -> Table:
+    """Both flows of a participant, or none: what holds one back holds back the other.
+
+    Otherwise the journal could not say of such a participant what it is that waits.
+    """
+    marked = {
+        # Age counts last: who is released for it must have nothing else in the way.
+        "held_back": "coalesce(nullif(held_back, 'stale_flow'),"
+        " max(nullif(held_back, 'stale_flow')) OVER each, held_back)",
+        "paired": "count(*) OVER each > 1",
+    }
+    columns = ", ".join(
+        f"{marked[column]} AS {column}" if column in marked else column for column in _JUDGED_ROWS
+    )
+    return judged.workspace.select(
+        "flows_together",
+        _JUDGED_ROWS,
+        f"SELECT {columns} FROM {judged} WINDOW each AS (PARTITION BY strategy, participant_code)",
+    )
+
+
+def moved_once(sent: Table) -> Table:
+    """What flows move of each participant: of a partial sell and a top-up, what is left of both.
+
+    For what is held afterwards only; what is sent is never netted.
+    """
+    signed = "CASE verb WHEN 'partial_sell' THEN -amount_minor ELSE amount_minor END"
+    return sent.workspace.select(
+        "flows_moved",
+        {
+            "strategy": "VARCHAR",
+            "participant_code": "VARCHAR",
+            "verb": "VARCHAR",
+            "amount_minor": "BIGINT",
+        },
+        f"""
+        SELECT strategy, participant_code,
+            CASE WHEN count(*) = 1 THEN min(verb)
+                 WHEN sum({signed}) < 0 THEN 'partial_sell' ELSE 'top_up' END AS verb,
+            abs(sum({signed}))::BIGINT AS amount_minor
+        FROM {sent} GROUP BY strategy, participant_code
+        """,
+    )
 
 
 def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
     """Judged flows as what is sent and what is not."""
     space = judged.workspace
-    stale = space.one(f"SELECT count(*) FROM {judged} WHERE held_back = 'stale_flow'")[0]
+    stale = space.one(
+        f"SELECT count(*) FROM {judged} WHERE held_back = 'stale_flow' AND {_LISTED}"
+    )[0]
     covering = next((each for each in valid if stale and covers(each, STALE_RULE, stale)), None)
     sendable = "held_back IS NULL" + (" OR held_back = 'stale_flow'" if covering else "")
     sent = space.select(
@@ -232,7 +298,8 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
         f"""
         SELECT strategy, participant_code, held_back AS reason,
             concat_ws(', ', nullif(CASE held_back
-                WHEN 'both_totals_rise' THEN 'contributed and withdrawn rise in one plan'
+                WHEN 'both_totals_rise' THEN 'contributed and withdrawn rise in one plan (declare'
+                    || ' one after the other, or see both_directions)'
                 WHEN 'no_trader' THEN 'there is nothing to sell: not enrolled'
                 WHEN 'membership_not_managed' THEN 'the cohort does not manage membership'
                 WHEN 'side_forbids' THEN side_detail
@@ -247,7 +314,7 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
             END, ''), CASE WHEN recorded AND held_back <> 'stale_flow'
                 THEN 'waiting since ' || waiting_since END) AS detail,
             file, line, waiting_since
-        FROM {judged} WHERE NOT ({sendable})
+        FROM {judged} WHERE NOT ({sendable}) AND {_LISTED}
         """,
     )
     return Flows(sent, blocked, (covering,) if covering else (), judged)

@@ -17,7 +17,7 @@ from stratctl.core.errors import InputError
 from stratctl.core.money import WEIGHT_ONE_E18
 from stratctl.core.plan import BLOCKED_ROWS, SATISFIED_ROWS
 from stratctl.core.tables import Table
-from stratctl.plan.flows import SENT_ROWS
+from stratctl.plan.flows import SENT_ROWS, moved_once
 from stratctl.plan.terms import VALUE_E8, forbidden_sql, share_sql, utc_sql
 
 if TYPE_CHECKING:
@@ -241,7 +241,11 @@ def rebalance_rows(
     candidates = space.select(
         "candidates",
         CANDIDATE_ROWS,
-        _CANDIDATES.format(changes=changes.rows, targets=terms.targets, flows=flows),
+        _CANDIDATES.format(
+            changes=changes.rows,
+            targets=terms.targets,
+            flows=moved_once(flows) if terms.sends_both else flows,
+        ),
     )
     parts = parts_of(candidates, live, terms, aims)
     judged = _judged(candidates, parts, terms, _cut(candidates, aims) if aims else None)

@@ -83,7 +83,7 @@ SELECT judged.strategy, judged.strategy_id, judged.participant_code, judged.targ
     0::HUGEINT AS flow_e8, rebalanced_at,
     judged.verb, judged.amount_minor::HUGEINT * judged.minor_e8 AS size_e8, judged.held_back
 FROM {judged} AS judged JOIN {changes} AS change USING (strategy, participant_code)
-WHERE judged.verb IN ('top_up', 'partial_sell') AND judged.trader_id IS NOT NULL
+WHERE judged.verb IN ('top_up', 'partial_sell') AND judged.trader_id IS NOT NULL AND NOT paired
   AND (held_back IS NULL OR {liftable})
 """
 

@@ -114,6 +114,8 @@ class Terms:
     """SIDE_ROWS; None when every asset may be traded both ways."""
     freezes: bool
     """Whether some asset may be traded neither way."""
+    sends_both: bool
+    """Whether a participant may have money out and money in by one plan."""
     warnings: tuple[Diagnostic, ...]
     """Prices that are not trusted. Without a price nothing is decided for an asset's holders."""
 
@@ -158,6 +160,7 @@ class Terms:
             rest_hours=cooldown.hours,
             sides=space.table("sides", SIDE_ROWS, _sides(policy)) if policy.sides else None,
             freezes=any(side == "freeze" for _, side in policy.sides),
+            sends_both=policy.both_directions == "send",
             warnings=tuple(
                 _deviation(price, policy)
                 for price in sorted(live.prices, key=lambda p: (p.currency, p.asset))

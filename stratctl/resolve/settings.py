@@ -119,6 +119,7 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
         participants_per_call=written.calls.participants,
         cash_flow=written.cash_flow,
         destination=written.destination,
+        both_directions=written.both_directions,
         cooldown=Cooldown(written.cooldown.hours, Fraction(written.cooldown.bypass)),
         rollout=_rollout(read, written.rollout, problems),
         sides=tuple(

@@ -132,14 +132,21 @@ class Machine:
     problems: list[str] = field(default_factory=list)
     writer_of: Callable[[Provider, Iterable[str]], ModelWriter] = ModelWriter
 
-    def run(self, faults: Iterable[str] = ()) -> StrategyResult:
-        """One apply: recover, plan, resume, send."""
+    def send(self, calls: Iterable[CallWork]) -> StrategyResult:
+        """One apply of these calls."""
+        return self.run(calls=calls)
+
+    def run(
+        self, faults: Iterable[str] = (), calls: Iterable[CallWork] | None = None
+    ) -> StrategyResult:
+        """One apply: recover, plan unless the calls are given, resume, send."""
         writer = self.writer_of(self.provider, faults)
         with journal_in(self.directory, self.provider) as journal:
             recovered = self._drive(recover(journal.unfinished(), writer, pace=PACE), journal)
             resume = recovered.open[0] if recovered.open else None
             booked = journal.booked(WORKSPACE)
-            work = a_work(self.plan(booked), head_slot=self._head(booked), resume=resume)
+            planned = self.plan(booked) if calls is None else tuple(calls)
+            work = a_work(planned, head_slot=self._head(booked), resume=resume)
             steps = apply_strategy(
                 work,
                 writer,

@@ -2,13 +2,15 @@
 
 import itertools
 import tempfile
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from stratctl.core.event import Abandoned, RowResult
-from tests.apply.machine import WORKSPACE, Machine, booked_rows, head_slot, journal_in
+from stratctl.core.event import Abandoned, IntentRow, RowResult
+from stratctl.core.state import Verb
+from tests.apply.machine import WORKSPACE, Machine, a_call, booked_rows, head_slot, journal_in
 from tests.apply.world import LOST_BEFORE, OK, Provider
 
 CODES = ("CUST01", "CUST02", "CUST03", "CUST04", "CUST05")
@@ -119,6 +121,25 @@ def test_failed_legs_keep_the_participant_busy_at_the_full_amount(tmp_path: Path
     row = bookings(machine)["CUST01"]
     assert (row["busy"], row["pending_in_minor"], row["contributed_minor"]) == (True, 500, 0)
     assert machine.run().requests == 0
+
+
+def test_whose_sell_is_in_doubt_gets_no_money_in(tmp_path: Path) -> None:
+    """Both totals rose: the top-up goes to whose sell settled, and waits where legs failed."""
+    provider = Provider(legs={"CUST01": "failed"})
+    machine = Machine(provider, tmp_path, {})
+    both = ("CUST01", "CUST02")
+    calls = [
+        a_call(verb, [IntentRow(code, 400) for code in both], number=number)
+        for number, verb in enumerate((Verb.PARTIAL_SELL, Verb.TOP_UP), start=1)
+    ]
+    result = machine.send(calls)
+    assert [problem.code for problem in result.problems] == ["E_EXECUTION_MIXED"]
+    assert provider.moved_minor(["top_up"]) == {"CUST02": 400}
+    rows = bookings(machine)
+    assert [rows[code]["contributed_minor"] for code in both] == [0, 400]
+    alone = Machine(Provider(legs={"CUST01": "failed"}), tmp_path / "alone", {})
+    few = [replace(each, rows=each.rows[:1]) for each in calls]
+    assert alone.send(few).left == (2,)
 
 
 def test_a_buy_with_skipped_legs_books_what_was_executed_and_shows_the_rest(

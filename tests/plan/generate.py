@@ -187,6 +187,7 @@ def worlds(draw: st.DrawFn) -> World:
         per_call=draw(among(1, 2, 1000)),
         minimum_leg=draw(often("5", "0")),
         guards={**OPEN_GUARDS, **dict(draw(often((), CAPS)))},
+        both_directions=draw(among("refuse", "send")),
         sides=draw(often((), (), *SIDES)),
         sent_lately=draw(among((), (("USD", 600_00, 350_00),))),
         rollout=draw(often(None, *ROLLOUTS)),

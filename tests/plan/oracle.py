@@ -326,20 +326,24 @@ def _passed(inside: list[_Case], wanted: set[Key], refusals: Fraction, soaked: d
 def _decide(world: World, case: _Case, found: Answer) -> None:
     name, code = case.key
     flow = _flow_verb(case)
-    held_back = _held_back(world, case, flow) if flow else ""
+    halves: tuple[str, ...] = (flow,)
+    enrolled = case.has.trader and case.has.parked != "trader_not_enrolled"
+    if flow == "both" and world.both_directions == "send" and enrolled:
+        halves = ("partial_sell", "top_up")
+    held_back = next((why for half in halves if (why := _held_back(world, case, half))), "")
     sent = flow if flow and not held_back else ""
     if flow and held_back:
         found.blocked.add((name, code, held_back))
-    if sent:
-        vector = "" if sent == "liquidate" else case.target.vector.text
+    for half in halves if sent else ():
+        vector = "" if half == "liquidate" else case.target.vector.text
         amount = {
             "liquidate": None,
             "partial_sell": case.out_minor,
             "top_up": case.in_minor,
             "enroll": case.in_minor,
-        }[sent]
-        flag = case.want.flag if sent == "enroll" else None
-        found.sent.add((name, sent, vector, code, amount, flag))
+        }[half]
+        flag = case.want.flag if half == "enroll" else None
+        found.sent.add((name, half, vector, code, amount, flag))
     if held_back == "side_forbids" and case.leaving:
         return  # the flag and the account of flows wait for the sale
     _decide_flag(case, flow, found)
@@ -369,6 +373,8 @@ def _flow_verb(case: _Case) -> str:
 
 
 def _held_back(world: World, case: _Case, verb: str) -> str:
+    if not verb:
+        return ""
     if case.stopped:
         return case.stopped
     if verb == "both":
@@ -382,7 +388,7 @@ def _held_back(world: World, case: _Case, verb: str) -> str:
         return "side_forbids"
     if verb == "liquidate":
         return ""
-    amount = (case.out_minor or case.in_minor) * CENT
+    amount = (case.out_minor if verb == "partial_sell" else case.in_minor) * CENT
     if verb == "enroll" and amount < Fraction(world.minimum_account):
         return "below_account_minimum"
     shares = _shares(case.target)
@@ -430,9 +436,11 @@ def _decide_rebalance(world: World, case: _Case, sent: str, has_flow: bool, foun
     if needed - set(world.prices):
         found.blocked.add((name, code, "no_price"))
         return
-    flow = {"top_up": case.in_minor * CENT, "partial_sell": -case.out_minor * CENT}.get(
-        sent, Fraction(0)
-    )
+    flow = {
+        "top_up": case.in_minor * CENT,
+        "partial_sell": -case.out_minor * CENT,
+        "both": (case.in_minor - case.out_minor) * CENT,
+    }.get(sent, Fraction(0))
     values = worth(case.has, world.prices)
     after = {a: max(Fraction(0), values.get(a, Fraction(0)) + flow * w) for a, w in named.items()}
     frozen = {asset for asset in named if dict(world.sides).get(asset) == "freeze"}

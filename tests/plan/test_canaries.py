@@ -256,6 +256,16 @@ BUGS = {
             guards={**OPEN_GUARDS, "cap_participant": "500"},
         ),
     ),
+    "money out is netted with money in": Bug(
+        "AND NOT second THEN flow_out_minor",
+        "AND NOT second THEN flow_out_minor - flow_in_minor",
+        world((Declared("P1", "1100", withdrawn="300"), settled("P1")), both_directions="send"),
+    ),
+    "one of two flows goes although the other is held back": Bug(
+        "max(nullif(held_back, 'stale_flow')) OVER each",
+        "NULL",
+        world((Declared("P1", "1500", withdrawn="4"), settled("P1")), both_directions="send"),
+    ),
     "a flow buys what may only be sold": Bug(
         "WHEN forbidden.side_detail IS NOT NULL THEN 'side_forbids'",
         "WHEN false THEN 'side_forbids'",

@@ -279,6 +279,7 @@ def _renamed(world: World, people: dict[str, str], coins: dict[str, str]) -> Wor
         ],
         strategies=[_renamed_strategy(s, coins) for s in world.strategies],
         prices={coins[asset]: price for asset, price in world.prices.items()},
+        sides=tuple(sorted((coins[asset], side) for asset, side in world.sides)),
     )
 
 

@@ -104,11 +104,13 @@ class People:
         return found
 
     def _flow_e8(self, key: Key) -> int:
-        for one in self._memberships.get(key, ()):
-            if one.call.verb in FLOW_VERBS and one.amount_minor is not None:
-                sign = -1 if one.call.verb is Verb.PARTIAL_SELL else 1
-                return sign * one.amount_minor * _minor_e8(one.call.currency)
-        return 0
+        return sum(
+            one.amount_minor
+            * _minor_e8(one.call.currency)
+            * (-1 if one.call.verb is Verb.PARTIAL_SELL else 1)
+            for one in self._memberships.get(key, ())
+            if one.call.verb in FLOW_VERBS and one.amount_minor is not None
+        )
 
     @cached_property
     def _memberships(self) -> dict[Key, list[Membership]]:
