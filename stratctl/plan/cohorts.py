@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from stratctl.core.money import WEIGHT_ONE_E18
 from stratctl.core.plan import CohortDrift
 from stratctl.core.state import Verb
+from stratctl.plan.flows import moved_once
 from stratctl.plan.terms import VALUE_E8, share_sql
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def cohort_drifts(
         return ()
     sums = changes.rows.workspace.rows(
         _SUMS.format(
-            flows=flows,
+            flows=moved_once(flows) if terms.sends_both else flows,
             rebalances=rebalances.sent,
             legs=rebalances.legs,
             holdings=live.holdings,

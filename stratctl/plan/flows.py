@@ -241,26 +241,34 @@ def _together(judged: Table) -> Table:
     )
 
 
+_ONCE = (
+    "strategy",
+    "strategy_id",
+    "participant_code",
+    "target",
+    "cohort",
+    "verb",
+    "amount_minor",
+    "moved_e8",
+)
+
+
 def moved_once(sent: Table) -> Table:
     """What flows move of each participant: of a partial sell and a top-up, what is left of both.
 
     For what is held afterwards only; what is sent is never netted.
     """
-    signed = "CASE verb WHEN 'partial_sell' THEN -amount_minor ELSE amount_minor END"
+    sign = "CASE verb WHEN 'partial_sell' THEN -1 ELSE 1 END"
     return sent.workspace.select(
         "flows_moved",
-        {
-            "strategy": "VARCHAR",
-            "participant_code": "VARCHAR",
-            "verb": "VARCHAR",
-            "amount_minor": "BIGINT",
-        },
+        {column: SENT_ROWS[column] for column in _ONCE},
         f"""
-        SELECT strategy, participant_code,
+        SELECT strategy, strategy_id, participant_code, target, cohort,
             CASE WHEN count(*) = 1 THEN min(verb)
-                 WHEN sum({signed}) < 0 THEN 'partial_sell' ELSE 'top_up' END AS verb,
-            abs(sum({signed}))::BIGINT AS amount_minor
-        FROM {sent} GROUP BY strategy, participant_code
+                 WHEN sum({sign} * amount_minor) < 0 THEN 'partial_sell' ELSE 'top_up' END AS verb,
+            abs(sum({sign} * amount_minor))::BIGINT AS amount_minor,
+            abs(sum({sign} * moved_e8))::DECIMAL(38,0) AS moved_e8
+        FROM {sent} GROUP BY strategy, strategy_id, participant_code, target, cohort
         """,
     )
 

@@ -201,3 +201,17 @@ def test_a_planted_bug_is_noticed(right: str, wrong: str, monkeypatch: pytest.Mo
     assert plan.cohorts == drifts(world, plan)
     monkeypatch.setattr(cohorts, "_SUMS", cohorts._SUMS.replace(right, wrong))
     assert world.plan().cohorts != drifts(world, plan)
+
+
+def test_two_flows_of_one_participant_are_measured_once() -> None:
+    """A partial sell and a top-up of one participant move what is left of both, and hold once."""
+    world = World(
+        declared=[Declared("P1", "1100", withdrawn="200")],
+        holders=[Holder("P1", holdings_worth(PRICES, BTC="700", ETH="250", SOL="50"))],
+        strategies=[strategy(rebalance_on="drift")],
+        prices=dict(PRICES),
+        both_directions="send",
+    )
+    (drift,) = world.plan().cohorts
+    assert (drift.participants, drift.before_e6, drift.after_e6) == (1, 200_000, 0)
+    assert drift.deposit_minor == 400_00
