@@ -82,6 +82,7 @@ def test_an_approval_is_used_once(project: Project, tmp_path: Path) -> None:
     project.settle()
     project.strategy("core", rebalance={"on": "drift"})
     project.policy["prices"] = {"max_move": "1.0"}
+    project.policy["cooldown"] = {"hours": 0}
     project.save()
     with project.sandbox.priced(BTC="90000.00"):
         pipeline.write_plan(project.plan(), tmp_path / "plan.zip")

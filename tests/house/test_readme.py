@@ -47,7 +47,7 @@ def test_every_command_of_the_tour_does_what_the_readme_says(tmp_path: Path) -> 
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
