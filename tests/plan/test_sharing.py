@@ -377,7 +377,8 @@ def no_leg_is_below_its_minimum(world: World) -> None:
 def nobody_drifts_further(world: World) -> None:
     """I14: no asset ends further from its target than it was, or than its band.
 
-    A named exit has no weight in any flow: while it is held and others are sold, its share grows.
+    What has no weight, a named exit or a foreign asset, is in no flow: while it is held and others
+    are sold, its share grows. Who pays and is paid at once is sent the declared weights both ways.
     """
     answer = answer_of(world)
     if isinstance(answer, Refused):
@@ -386,14 +387,19 @@ def nobody_drifts_further(world: World) -> None:
     before = {(h.strategy, h.code): h for h in world.holders}
     declared = {(d.strategy, d.code): d for d in world.declared}
     strategies = {s.name: s for s in world.strategies}
-    for name, verb, _, code, *_ in laws.rows_of(answer.plan):
-        if verb not in (Verb.TOP_UP, Verb.PARTIAL_SELL):
+    flows = {
+        (name, code, verb)
+        for name, verb, _, code, *_ in laws.rows_of(answer.plan)
+        if verb in (Verb.TOP_UP, Verb.PARTIAL_SELL)
+    }
+    for name, code, verb in flows:
+        if {(name, code, Verb.TOP_UP), (name, code, Verb.PARTIAL_SELL)} <= flows:
             continue
         was, now = before[name, code], after[name, code]
         if set(was.holds) - set(world.prices):
             continue
         target = strategies[name].targets[declared[name, code].target]
-        if verb is Verb.PARTIAL_SELL and set(now.holds) & set(target.exits):
+        if verb is Verb.PARTIAL_SELL and set(now.holds) - set(dict(target.vector.weights_e18)):
             continue
         off_before, off_after = (_off(holder, target.vector, world) for holder in (was, now))
         whole = sum(worth(now, world.prices).values())
