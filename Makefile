@@ -35,7 +35,7 @@ help: ## list the tasks
 demo: $(RUNTIME) ## start the sandbox, declare, plan, apply, change, apply again, verify the log
 	@$(PY) tests/demo/run.py
 
-test: $(DEV) ## the tests, some eight minutes on two cores
+test: $(DEV) ## the tests, some six minutes on two cores
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 laws: $(DEV) ## the laws of planning, 10,000 examples each; LAWS=tests takes those of all parts

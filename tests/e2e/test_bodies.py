@@ -93,7 +93,7 @@ def test_a_receipt_for_another_body_stops_everything(
             ("422", ("180.00", "150.00")),
             ("409", ("150.00", "180.00")),
         ],
-        one_in=2,
+        one_in=3,
     ),
 )
 def test_same_id_with_another_body_is_caught(

@@ -36,7 +36,7 @@ def some(cases: Iterable[T], *, one_in: int) -> list[T]:
 
 
 BEGIN = some(range(1, BEGIN_STEPS + 1), one_in=8)
-DURABLE = some((("after", step) for step in range(1, CHANGE_STEPS + 1)), one_in=12)
+DURABLE = some((("after", step) for step in range(1, CHANGE_STEPS + 1)), one_in=24)
 TORN = some((("torn", step) for step in (1, 2, 3, 4, 5, 25)), one_in=5)
 """A line of each kind, torn in its middle: run, intent, attempt, answer, outcome, end."""
 
@@ -232,7 +232,7 @@ def test_killed_before_a_strategy_was_known_to_be_created(project: Project, warm
 
 
 @pytest.mark.parametrize(
-    ("first", "again"), some([(8, 1), (9, 1), (9, 2), (9, 3), (10, 2)], one_in=2)
+    ("first", "again"), some([(8, 1), (9, 1), (9, 2), (9, 3), (10, 2)], one_in=3)
 )
 def test_killed_again_while_it_recovers(
     project: Project, warm: Machines, first: int, again: int
