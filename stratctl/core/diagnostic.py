@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -52,7 +52,30 @@ class Diagnostic:
     severity: Severity = Severity.ERROR
 
 
+ALIKE_MAX = 200
+"""Findings of one code in one file: nobody reads more, and whoever mends these runs again."""
+
+
 def in_reading_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
-    """Sort by file, place and code, and drop exact repeats; late, just before showing."""
+    """Sort by file, place and code, and drop exact repeats; late, just before showing.
+
+    Of more findings alike than anybody reads, the last that is kept says how many there are.
+    """
     unique = dict.fromkeys(diagnostics)
-    return tuple(sorted(unique, key=lambda d: (d.span or Span(""), d.code, d.detail)))
+    alike: dict[tuple[str, str], list[Diagnostic]] = {}
+    for found in sorted(unique, key=_place):
+        alike.setdefault((found.span.file if found.span else "", found.code), []).append(found)
+    kept = [found for group in alike.values() for found in _few(group)]
+    return tuple(sorted(kept, key=_place))
+
+
+def _place(found: Diagnostic) -> tuple[Span, str, str]:
+    return found.span or Span(""), found.code, found.detail
+
+
+def _few(alike: list[Diagnostic]) -> list[Diagnostic]:
+    hidden = len(alike) - ALIKE_MAX
+    if hidden <= 0:
+        return alike
+    *others, last = alike[:ALIKE_MAX]
+    return [*others, replace(last, detail=f"{last.detail}; and {hidden:,} more like it")]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from stratctl.documents import SUMMARIES
+from stratctl.core.diagnostic import Span, in_reading_order
+from stratctl.documents import SUMMARIES, problem
 from tests.declare.world import BASE, ROOT, Project
 
 PAGE = (ROOT / "docs" / "diagnostics.md").read_text("utf-8")
@@ -115,3 +116,14 @@ def test_the_right_example_is_answered_with_nothing(entry: Entry, tmp_path: Path
     """What the page calls right has no finding at all."""
     assert entry.right
     assert codes(entry, project(tmp_path, entry.right)) == []
+
+
+def test_more_findings_alike_than_anybody_reads_are_counted() -> None:
+    """Two hundred of one code in one file; another file, or another code, has its own."""
+    many = [problem("E_KIND", "there is no kind", Span("a.yaml", n + 1, 1)) for n in range(250)]
+    other = [problem("E_KIND", "there is no kind", Span("b.yaml", n + 1, 1)) for n in range(200)]
+    shown = in_reading_order([*other, *many])
+    assert [found.span.file for found in shown if found.span] == ["a.yaml"] * 200 + ["b.yaml"] * 200
+    assert shown[199].detail == "there is no kind; and 50 more like it"
+    assert shown[399] == other[-1]
+    assert in_reading_order(shown) == shown
