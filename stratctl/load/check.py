@@ -71,8 +71,23 @@ def _validator(kind: str) -> Draft202012Validator:
         {"type": _type, "pattern": _pattern, "format": _format, "uniqueItems": _unique},
         type_checker=Draft202012Validator.TYPE_CHECKER.redefine("string", _is_text),
     )
-    made: Draft202012Validator = extended(schema)
+    made: Draft202012Validator = extended(_inlined(schema, schema.get("$defs", {})))
     return made
+
+
+def _inlined(schema: Any, named: dict[str, Any]) -> Any:
+    """The schema with every part in the places that name it, which are many times looked up else.
+
+    No part of these schemas holds itself, and beside a name stand words for editors alone.
+    """
+    if isinstance(schema, list):
+        return [_inlined(one, named) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        assert schema.keys() <= {"$ref", "description", "default", "examples"}, schema
+        return _inlined(named[schema["$ref"].removeprefix("#/$defs/")], named)
+    return {key: _inlined(one, named) for key, one in schema.items() if key != "$defs"}
 
 
 def _is_text(_: Any, instance: Any) -> bool:

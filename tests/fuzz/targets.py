@@ -2,7 +2,7 @@
 
 An input is a file, as bytes. Two kinds are more than that: a *project* is several files, each after
 a line ``### its/name``; a *grown* file is ``head RS unit RS tail`` (RS is the byte 1E, which no
-reader accepts), where the unit is repeated up to an eighth of a mebibyte and each byte 1F in it is
+reader accepts), where the unit is repeated up to a quarter of a mebibyte and each byte 1F in it is
 the number of its turn. Growing finds what is slow or large only in bulk.
 """
 
@@ -334,8 +334,8 @@ def _exact(parse: Callable[[], int], text: str) -> int | None:
 
 # --- files that are grown ----------------------------------------------------------------------
 
-GROWN_BYTES = 1 << 17
-"""An eighth of what a YAML file may have: enough for whatever takes the square of its size."""
+GROWN_BYTES = 1 << 18
+"""A quarter of what a YAML file may have: enough for whatever takes the square of its size."""
 
 
 def grown(data: bytes) -> bytes:
