@@ -30,7 +30,7 @@ from stratctl.core.state import (
 )
 from stratctl.core.tables import Schema, Table, Workspace, literal
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "2.0"
 MEMBER_BYTES_MAX = 8 * 2**30
 _DOCUMENT = "live.json"
 
