@@ -81,7 +81,8 @@ def test_what_is_no_snapshot_is_refused(live: Live, tmp_path: Path) -> None:
     with zipfile.ZipFile(path) as archive:
         document = json.loads(archive.read("live.json"))
     for change, reason in (
-        ({"format_version": "2.0"}, "its format is 2.0"),
+        ({"format_version": "1.0"}, "its format is 1.0"),
+        ({"format_version": "3.0"}, "its format is 3.0"),
         ({"prices": [{"no": "price"}]}, "TypeError"),
         ({"floats": [{**document["floats"][0], "available_minor": 1.5}]}, "no whole number"),
     ):
