@@ -68,7 +68,14 @@ def _validator(kind: str) -> Draft202012Validator:
     schema = json.loads(shipped(f"schemas/{kind.lower()}.schema.json"))
     extended = validators.extend(  # type: ignore[no-untyped-call]  # it has no annotations
         Draft202012Validator,
-        {"type": _type, "pattern": _pattern, "format": _format, "uniqueItems": _unique},
+        {
+            "type": _type,
+            "pattern": _pattern,
+            "format": _format,
+            "uniqueItems": _unique,
+            "properties": _properties,
+            "items": _items,
+        },
         type_checker=Draft202012Validator.TYPE_CHECKER.redefine("string", _is_text),
     )
     made: Draft202012Validator = extended(_inlined(schema, schema.get("$defs", {})))
@@ -88,6 +95,36 @@ def _inlined(schema: Any, named: dict[str, Any]) -> Any:
         assert schema.keys() <= {"$ref", "description", "default", "examples"}, schema
         return _inlined(named[schema["$ref"].removeprefix("#/$defs/")], named)
     return {key: _inlined(one, named) for key, one in schema.items() if key != "$defs"}
+
+
+def _properties(
+    validator: Any, properties: dict[str, Any], instance: Any, _: Any
+) -> Iterator[ValidationError]:
+    if isinstance(instance, Node):
+        for name, schema in properties.items():
+            if name in instance and not _fits(validator, instance[name], schema):
+                yield from validator.descend(instance[name], schema, path=name, schema_path=name)
+
+
+def _items(validator: Any, schema: Any, instance: Any, whole: Any) -> Iterator[ValidationError]:
+    assert "prefixItems" not in whole, whole
+    if isinstance(instance, Items):
+        for place, value in enumerate(instance):
+            if not _fits(validator, value, schema):
+                yield from validator.descend(value, schema, path=place)
+
+
+def _fits(validator: Any, instance: Any, schema: dict[str, Any]) -> bool:
+    """Whether nothing is wrong with a part, which is what is true of nearly every part.
+
+    To say what is wrong and where, a validator is made anew for every part of a document, at half
+    the cost of reading it. Without names in the schema any validator can tell whether.
+    """
+    for keyword, value in schema.items():
+        rule = validator.VALIDATORS.get(keyword)
+        if rule is not None and any(True for _ in rule(validator, value, instance, schema) or ()):
+            return False
+    return True
 
 
 def _is_text(_: Any, instance: Any) -> bool:

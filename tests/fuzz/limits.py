@@ -6,11 +6,15 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 SECONDS_MAX = 1.0
 """Processor time of one reading, so that a busy machine does not make a slow reader."""
+AGAIN = 2
+"""Neighbours on the machine only ever add to a reading's time, so the least of three is what it
+costs."""
 UNENDING_SECONDS = 10
 """A reading that takes more than its second is found when it ends; this is for one that does not,
 and by the clock."""
@@ -41,10 +45,19 @@ def within_limits(
     finally:
         # Of an answer that is raised, too: it is no excuse.
         taken, grown = time.process_time() - begun, (peak_kib() - before) >> 10
-        if taken > seconds_max:
-            raise Costly(f"a reading took {taken:.1f} s of the processor")
         if grown > memory_max_mib:
             raise Costly(f"a reading took {grown:,} MiB of memory")
+        for _ in range(AGAIN if taken > seconds_max else 0):
+            taken = min(taken, _seconds(read))
+        if taken > seconds_max:
+            raise Costly(f"a reading took {taken:.1f} s of the processor")
+
+
+def _seconds(read: Callable[[], object]) -> float:
+    begun = time.process_time()
+    with suppress(Exception):
+        read()
+    return time.process_time() - begun
 
 
 def peak_kib() -> int:
