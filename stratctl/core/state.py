@@ -149,6 +149,9 @@ class Drift:
     absolute: Fraction
     relative: Fraction
     portfolio: Fraction
+    hysteresis: Fraction = Fraction(1, 8)
+    """Of each band, how much lies between where a rebalance to the edge ends and where the next
+    one would begin. Above 0; at 1 the edge is the target itself."""
 
 
 @dataclass(frozen=True, slots=True)

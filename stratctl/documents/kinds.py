@@ -45,6 +45,7 @@ from stratctl.documents.grammar import (
     SomeAssets,
     SomeNames,
     Version,
+    Weight,
     listed,
 )
 
@@ -88,6 +89,11 @@ class DriftBands(Part):
         default="0.25", description="Distance from a target weight, of that weight."
     )
     portfolio: Ratio = Field(default="0.07", description="Half the sum of all distances.")
+    hysteresis: Weight = Field(
+        default="0.125",
+        description="With destination: edge, how far inside its band a rebalance ends, of that"
+        " band. Above 0; at 1 it ends at the target.",
+    )
 
 
 class DriftOverrides(Part):
@@ -100,6 +106,9 @@ class DriftOverrides(Part):
         default=None, description="Distance from a target weight, of itself."
     )
     portfolio: Ratio | None = Field(default=None, description="Half the sum of all distances.")
+    hysteresis: Weight | None = Field(
+        default=None, description="How far inside its band a rebalance to the edge ends."
+    )
 
 
 class PolicyOverrides(Part):

@@ -1,8 +1,12 @@
 """Rebalancing only as far as the bands ask for: one vector near the edge for a whole target.
 
+A rebalance begins outside a band and ends inside it, ``drift.hysteresis`` h of the band away from
+its edge, so that the next small move of a price does not begin another. No memory is needed for
+that: where somebody stands is what the last rebalance left.
+
 After a rebalance everybody holds the vector that was sent, whatever was held before. So one vector
-``a`` is chosen for all who breached a band, with ``|a_i - w_i|`` at most seven eighths of the band
-(of a band of 2 points, a quarter point inside) and the least turnover
+``a`` is chosen for all who breached a band, with ``|a_i - w_i| <= (1 - h) * band_i`` (of a band of
+2 points and h = 1/8, a quarter point inside) and the least turnover
 
     sum over participants of V_p * 1/2 * sum over assets of |a_i - x_pi|
 
@@ -13,6 +17,7 @@ changed target or a raised epoch asks for the target itself, and then all go the
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from stratctl.core.money import WEIGHT_ONE_E18
@@ -28,9 +33,6 @@ if TYPE_CHECKING:
 
     from stratctl.core.change import Changes
     from stratctl.plan.terms import Terms
-
-DEPTH = (7, 8)
-"""How much of a band is used: from 200 basis points back to 175, as a fraction."""
 
 MIXES_MAX = 256
 """More distinct holdings than this are told apart by whole thousandths only."""
@@ -55,6 +57,7 @@ def at_the_edge(
     ``kept``: vectors that were approved, which stay as long as they still do.
     """
     space = changes.rows.workspace
+    hysteresis = {c.desired.name: c.desired.drift.hysteresis for c in changes.strategies}
     targets = {
         (change.desired.name, index): target.rebalance_vector
         for change in changes.strategies
@@ -65,12 +68,14 @@ def at_the_edge(
         bands = _bands(terms, strategy, target)
         declared = targets[strategy, target]
         approved = [v for name, verb, v in kept if name == strategy and verb is Verb.REBALANCE]
-        room = _room(declared, bands)
+        room = _room(declared, bands, hysteresis[strategy])
         found = [v for v in approved if _inside(v, declared, bands)]
         if room is not None:
             found.append(_cheapest(rebalances, declared, room, strategy, target))
         for vector in found:
-            if vector != declared and _serves_all(terms, rebalances, strategy, target, vector):
+            if vector != declared and _serves_all(
+                terms, rebalances, strategy, target, vector, hysteresis[strategy]
+            ):
                 chosen[strategy, target] = vector
                 break
     if not chosen:
@@ -121,19 +126,16 @@ def _bands(terms: Terms, strategy: str, target: int) -> dict[str, int]:
     return {asset: min(band, band * 2 * most // max(1, whole)) for asset, band, most in rows}
 
 
-def _room(declared: Vector, bands: dict[str, int]) -> tuple[Shares, Shares] | None:
+def _room(
+    declared: Vector, bands: dict[str, int], hysteresis: Fraction
+) -> tuple[Shares, Shares] | None:
     """(low, high) of the shares that are deep enough inside the bands.
 
     Never all the way to zero, which would sell an asset in full that is no named exit.
     """
-    used, of = DEPTH
-    low = tuple(
-        max(min(weight, 1), weight - bands[asset] * used // of)
-        for asset, weight in declared.weights_e18
-    )
-    high = tuple(
-        min(WEIGHT_ONE_E18, weight + bands[a] * used // of) for a, weight in declared.weights_e18
-    )
+    used = {asset: int(band * (1 - hysteresis)) for asset, band in bands.items()}
+    low = tuple(max(min(weight, 1), weight - used[asset]) for asset, weight in declared.weights_e18)
+    high = tuple(min(WEIGHT_ONE_E18, weight + used[a]) for a, weight in declared.weights_e18)
     return (low, high) if low != high else None
 
 
@@ -186,7 +188,12 @@ def _mixes(
 
 
 def _serves_all(
-    terms: Terms, rebalances: Rebalances, strategy: str, target: int, vector: Vector
+    terms: Terms,
+    rebalances: Rebalances,
+    strategy: str,
+    target: int,
+    vector: Vector,
+    hysteresis: Fraction,
 ) -> bool:
     """Whether everybody can trade to it, and is in band although legs below the minimum are not.
 
@@ -194,7 +201,7 @@ def _serves_all(
     edge of each band. Which way a leg goes, and so whether a side forbids it, depends on the
     vector too.
     """
-    used, of = DEPTH
+    spare = share_sql("min(band_e8)", str(int(hysteresis * WEIGHT_ONE_E18)))
     side, sides = "NULL", ""
     if terms.sides is not None:
         edge = share_sql("value_e8::HUGEINT", "edge_e18")
@@ -224,7 +231,7 @@ def _serves_all(
             SELECT bool_or(leg_e8 >= minimum_e8) AND bool_or(-leg_e8 >= minimum_e8)
                     AND count(side_detail) = 0 AS trades,
                 coalesce(sum(abs(leg_e8)) FILTER (abs(leg_e8) < minimum_e8), 0) AS undone_e8,
-                min(band_e8) * {of - used} // {of} AS spare_e8
+                {spare} AS spare_e8
             FROM legs GROUP BY participant_code
         )
         SELECT count(*) FROM people WHERE NOT trades OR undone_e8 > spare_e8

@@ -22,7 +22,14 @@ from stratctl.core.settings import (
 from stratctl.core.state import Drift
 from stratctl.core.windows import Window, Windows, window_of
 from stratctl.core.words import count
-from stratctl.documents import Acknowledgement, Project, ProjectEnvironment, Read, problem
+from stratctl.documents import (
+    Acknowledgement,
+    Places,
+    Project,
+    ProjectEnvironment,
+    Read,
+    problem,
+)
 from stratctl.documents import Policy as WrittenPolicy
 from stratctl.documents.kinds import Rollout as WrittenRollout
 
@@ -101,6 +108,7 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
             Fraction(written.drift.absolute),
             Fraction(written.drift.relative),
             Fraction(written.drift.portfolio),
+            hysteresis_of(read.places if read else None, written.drift.hysteresis, problems),
         ),
         minimum_leg_default_e8=parse_units(leg.pop("default"), PRICE_DIGITS),
         minimum_leg_e8=tuple(
@@ -138,6 +146,20 @@ def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> P
         ),
         settings=read.places.settings() if read else (),
     )
+
+
+def hysteresis_of(
+    places: Places | None, written: str, problems: list[Diagnostic], *above: str
+) -> Fraction:
+    """How far inside its band a rebalance ends. At its very edge the next one would follow at the
+    next cent. ``above``: the keys around ``drift``."""
+    hysteresis = Fraction(written)
+    if not hysteresis:
+        assert places is not None, "the default is right"
+        span = places.value(*above, "drift", "hysteresis")
+        detail = f"hysteresis {written} leaves nothing between a rebalance and the next one"
+        problems.append(problem("E_VALUE", detail, span, "write for example 0.125"))
+    return hysteresis
 
 
 def _windows(

@@ -12,6 +12,7 @@ from stratctl.core.money import MINOR_DIGITS, format_weight
 from stratctl.core.settings import Policy
 from stratctl.core.state import DesiredStrategy, Drift, LiveCohort, Target
 from stratctl.documents import Cohort, Members, Places, Read, Strategy, problem, warning
+from stratctl.resolve.settings import hysteresis_of
 from stratctl.resolve.weights import declared_target
 
 DOCUMENTED_CURRENCIES = ("CAD", "EUR", "GBP", "JPY", "MXN", "USD")
@@ -97,7 +98,7 @@ def resolve_strategies(
             else:
                 named.append(CohortPlan(members, index, held))
         if targets:
-            made.append(_strategy(read, tuple(targets), live, policy, environment))
+            made.append(_strategy(read, tuple(targets), live, policy, environment, problems))
     return Declared(tuple(made), tuple(named))
 
 
@@ -107,6 +108,7 @@ def _strategy(
     live: LiveCohort | None,
     policy: Policy,
     environment: str,
+    problems: list[Diagnostic],
 ) -> DesiredStrategy:
     written = read.document
     bands = written.policy.drift
@@ -123,6 +125,9 @@ def _strategy(
             policy.drift.absolute if bands.absolute is None else Fraction(bands.absolute),
             policy.drift.relative if bands.relative is None else Fraction(bands.relative),
             policy.drift.portfolio if bands.portfolio is None else Fraction(bands.portfolio),
+            policy.drift.hysteresis
+            if bands.hysteresis is None
+            else hysteresis_of(read.places, bands.hysteresis, problems, "policy"),
         ),
         hold=written.hold,
         provider_id=written.provider_ids.get(environment),

@@ -133,6 +133,11 @@ def _drift(answer: Answer, holdings: Holdings) -> str:
         digits = _digits(drift, holdings.portfolio_e18)
         most = percent(holdings.portfolio_e18, digits)
         said.append(f"portfolio drift is {percent(drift, digits)}, above {most}")
+    said.extend(
+        f"it ends inside the bands, at least {safe(rule.value)} of each away from its edge"
+        for rule in answer.rules
+        if rule.name == "drift.hysteresis"
+    )
     return "; ".join(said)
 
 

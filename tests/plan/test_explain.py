@@ -175,6 +175,7 @@ def test_canary_an_explanation_that_disagrees_is_caught(
 SHOWN = (
     "shared-vintage",
     "edge-one-vintage",
+    "edge-hysteresis",
     "band-edge",
     "hold-on-strategy",
     "side-freeze",

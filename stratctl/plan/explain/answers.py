@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from stratctl.core.explanation import Answer, Membership, Rule
 from stratctl.core.money import PRICE_DIGITS, format_ratio, format_units
 from stratctl.core.state import Verb
-from stratctl.plan.explain.rules import FLOW_VERBS, bands, rule
+from stratctl.plan.explain.rules import FLOW_VERBS, bands, rule, to_the_edge
 
 if TYPE_CHECKING:
     from stratctl.core.settings import Policy
@@ -82,7 +82,7 @@ def _rebalance(known: Known) -> Answer:
         epoch = rule("rebalance.epoch", str(strategy.rebalance_epoch), strategy.settings)
         asked = {"epoch": (epoch,), "changed": (), "unknown": drift}
         decided = asked.get(fact["retarget"], (on, *drift))
-        edge = _policy(known, ("destination", "edge")) if row.aimed else ()
+        edge = to_the_edge(strategy, known.policy.settings) if row.aimed else ()
         return Answer("rebalance", True, fact["retarget"], row.reason, (*decided, *edge))
     if Verb.ENROLL in known.verbs:
         return Answer("rebalance", False, "enrolled_at_target", "", ())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from stratctl.core.explanation import CallExplanation
 from stratctl.core.money import PRICE_DIGITS, minor_digits
 from stratctl.core.state import TRADING_VERBS, Verb
-from stratctl.plan.explain.rules import FLOW_VERBS, guards_of, rule, strategies
+from stratctl.plan.explain.rules import FLOW_VERBS, guards_of, rule, strategies, to_the_edge
 from stratctl.plan.impact import turnover_by_asset
 from stratctl.plan.rebalance import LEG_ROWS
 
@@ -43,8 +43,9 @@ def explained_call(workings: Workings, call: Call) -> CallExplanation:
     declared = _other_vector(workings, call)
     if declared and call.verb in FLOW_VERBS:
         rules.append(("cash_flow", "shared"))
-    elif declared:
-        rules.append(("destination", "edge"))
+    shown = [rule(name, value, policy.settings) for name, value in rules]
+    if declared and call.verb is Verb.REBALANCE:
+        shown.extend(to_the_edge(strategies(workings)[call.strategy], policy.settings))
     return CallExplanation(
         call=call,
         request_id=plan.request_id(call),
@@ -55,7 +56,7 @@ def explained_call(workings: Workings, call: Call) -> CallExplanation:
         least=certificate.least,
         legs=_legs(workings, call),
         participants=tuple(code for (code,) in codes),
-        rules=tuple(rule(name, value, policy.settings) for name, value in rules),
+        rules=tuple(shown),
         guards=guards_of(workings, [call]),
     )
 

@@ -43,20 +43,22 @@ def rule(name: str, value: str, settings: Settings) -> Rule:
 
 def bands(strategy: DesiredStrategy, policy: Settings) -> tuple[Rule, ...]:
     """The bands of a Strategy, its own before the policy's."""
-    own = dict(strategy.settings)
-    named: tuple[tuple[str, Fraction], ...] = (
-        ("absolute", strategy.drift.absolute),
-        ("relative", strategy.drift.relative),
-        ("portfolio", strategy.drift.portfolio),
+    return tuple(_drift(name, strategy, policy) for name in ("absolute", "relative", "portfolio"))
+
+
+def to_the_edge(strategy: DesiredStrategy, policy: Settings) -> tuple[Rule, ...]:
+    """Why a rebalance ends where it does, when that is not the target."""
+    return (
+        rule("destination", "edge", policy),
+        _drift("hysteresis", strategy, policy),
     )
-    return tuple(
-        Rule(
-            f"drift.{band}",
-            format_ratio(value),
-            own.get(f"policy.drift.{band}", dict(policy).get(f"drift.{band}")),
-        )
-        for band, value in named
-    )
+
+
+def _drift(name: str, strategy: DesiredStrategy, policy: Settings) -> Rule:
+    """A setting of ``drift``, a Strategy's own before the policy's."""
+    value: Fraction = getattr(strategy.drift, name)
+    own = dict(strategy.settings).get(f"policy.drift.{name}")
+    return Rule(f"drift.{name}", format_ratio(value), own or dict(policy).get(f"drift.{name}"))
 
 
 def guards_of(workings: Workings, calls: Sequence[Call]) -> tuple[GuardCheck, ...]:
