@@ -211,6 +211,7 @@ DESIRED_ROWS = {
     "file": "VARCHAR",
     "line": "INTEGER",
 }
+DESIRED_KEY = ("strategy", "participant_code")
 """One row per (strategy, participant_code) that a cohort names. Totals include funding and
 payout entries. ``overrides_flag``: the cohort rebalances even where auto_rebalance is false."""
 
@@ -388,6 +389,7 @@ LIVE_ROWS = {
     "standing": "VARCHAR",
     "rebalanced_at": "BIGINT",
 }
+LIVE_KEY = ("strategy_id", "participant_code")
 """One row per (strategy_id, participant_code) that is a Trader or has bookings; ``trader_id`` is
 NULL without a Trader. Totals are settled + pending in full + forfeited + foreign. When a figure
 was rebuilt from Executions it is good to ``tolerance_minor``. ``has_foreign``: an Operation that
@@ -402,12 +404,14 @@ HOLDINGS_ROWS = {
     "asset": "VARCHAR",
     "quantity_e24": "DECIMAL(38,0)",
 }
+HOLDINGS_KEY = (*LIVE_KEY, "asset")
 """What each Trader holds of each crypto asset, non-zero rows only."""
 
 PARTICIPANT_ROWS = {
     "participant_code": "VARCHAR",
     "standing": "VARCHAR",
 }
+PARTICIPANT_KEY = ("participant_code",)
 """Every participant that the platform knows: ``approved``, or the provider's status with its
 reason (``locked:user_request``). A code that is not in it does not exist."""
 

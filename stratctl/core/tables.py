@@ -14,7 +14,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,8 @@ class Table:
     workspace: Workspace
     name: str
     schema: Schema
+    keys: frozenset[tuple[str, ...]] = frozenset()
+    """Columns in which no two rows are alike, where that is proved already."""
 
     def __str__(self) -> str:
         """The name, so that a Table can be written into SQL."""
@@ -135,6 +137,11 @@ class Table:
         """Every row, in a total order. For few rows, tests and views, never for a whole book."""
         return self.workspace.rows(f"SELECT * FROM {self.name} ORDER BY {order}")
 
+    def keyed(self, *key: str) -> Table:
+        """The same Table, for whose key there is proof: whoever made it has looked, or it was
+        grouped by the key. Nobody looks for duplicates of that key again."""
+        return replace(self, keys=self.keys | {key})
+
     def copied_to(self, workspace: Workspace) -> Table:
         """The same rows in another workspace; this very Table when it is at home there."""
         if workspace is self.workspace:
@@ -147,6 +154,9 @@ class Table:
 
     def duplicates(self, key: Iterable[str]) -> list[tuple[Any, ...]]:
         """Keys that occur more than once; a join on those would multiply rows."""
+        key = tuple(key)
+        if key in self.keys:
+            return []
         columns = ", ".join(key)
         # Where no two hashes are equal no two keys are, and sorting hashes takes half the time of
         # grouping keys.

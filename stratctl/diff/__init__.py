@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stratctl.core.change import Changes
+from stratctl.core.state import HOLDINGS_KEY, LIVE_KEY, PARTICIPANT_KEY
 from stratctl.diff.entries import refuse_changed_entries
 from stratctl.diff.scope import managed_rows
 from stratctl.diff.table import participant_changes, undeclared
@@ -26,12 +27,12 @@ def diff(desired: Desired, live: Live) -> Changes:
     _expect_unique(live)
     strategies = strategy_changes(desired, live)
     managed = managed_rows(desired, live, strategies)
-    rows, everybody = participant_changes(managed, live, strategies)
-    removed, managed_before, unmanaged = undeclared(managed, live, rows)
+    compared = participant_changes(managed, live, strategies)
+    removed, managed_before, unmanaged = undeclared(compared)
     return Changes(
         strategies=strategies,
-        rows=rows,
-        everybody=everybody,
+        rows=compared.rows,
+        everybody=compared.everybody,
         managed=managed,
         removed=removed,
         managed_before=managed_before,
@@ -41,8 +42,10 @@ def diff(desired: Desired, live: Live) -> Changes:
 
 def _expect_unique(live: Live) -> None:
     """A row that the reader lists twice would multiply money in the joins."""
-    trader = ("strategy_id", "participant_code")
-    for table, key in ((live.rows, trader), (live.holdings, (*trader, "asset"))):
+    tables = [(live.rows, LIVE_KEY), (live.holdings, HOLDINGS_KEY)]
+    if live.participants is not None:
+        tables.append((live.participants, PARTICIPANT_KEY))
+    for table, key in tables:
         twice = table.duplicates(key)
         assert not twice, f"{table} lists {twice[:3]} more than once"
     names = [strategy.name for strategy in live.strategies]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.errors import InputError
-from stratctl.core.state import DESIRED_ROWS
+from stratctl.core.state import DESIRED_KEY, DESIRED_ROWS
 from stratctl.core.tables import Table
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def managed_rows(desired: Desired, live: Live, strategies: tuple[StrategyChange,
 
 def _refuse_duplicates(rows: Table) -> None:
     """A key that occurs twice would multiply money in the join."""
-    twice = rows.duplicates(("strategy", "participant_code"))
+    twice = rows.duplicates(DESIRED_KEY)
     if not twice:
         return
     places = rows.workspace.rows(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stratctl.core.change import CHANGE_ROWS, REMOVED_ROWS
 from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.errors import InputError
 from stratctl.core.money import format_amount
+from stratctl.core.state import LIVE_ROWS
 from stratctl.core.tables import Table, Workspace
 from stratctl.core.words import count
 
@@ -30,8 +31,15 @@ _DECLARED = {
     "problem": "VARCHAR",
 }
 
+_NAMED_LIVE_ROWS = {"strategy": "VARCHAR", **LIVE_ROWS}
+"""Live rows of the Strategies that we know, each with our name for its own."""
+
 _COMPARED_ROWS = {
     **CHANGE_ROWS,
+    "is_managed": "BOOLEAN",
+    "is_homeless": "BOOLEAN",
+    "was_managed": "BOOLEAN",
+    "has_money": "BOOLEAN",
     "backwards": "BOOLEAN",
     "contributed_minor": "BIGINT",
     "counted_in_minor": "BIGINT",
@@ -39,7 +47,10 @@ _COMPARED_ROWS = {
     "counted_out_minor": "BIGINT",
     "tolerance_minor": "BIGINT",
 }
-"""Whoever differs in anything. ``backwards``: a declared total is lower than what has moved."""
+"""Whoever differs in anything, and whoever is live and not managed.
+``is_homeless``: of a Strategy or target that nothing declares. ``was_managed``: a target of ours
+was satisfied for it. ``has_money``: some of ours may be in the Strategy. ``backwards``: a declared
+total is lower than what has moved."""
 
 _UNNAMED_ROWS = {
     "strategy": "VARCHAR",
@@ -48,7 +59,7 @@ _UNNAMED_ROWS = {
     "has_money": "BOOLEAN",
     "is_trader": "BOOLEAN",
 }
-"""Live rows that nothing declares. ``was_managed``: a target of ours was satisfied for it."""
+"""Live rows that nothing declares."""
 
 _PAIRED = """
 SELECT
@@ -66,11 +77,14 @@ SELECT
     live.target_text AS live_target_text,
     coalesce(live.target_epoch, 0) AS live_epoch,
     coalesce(live.exited, false) AS has_left,
-    live.rebalanced_at
+    live.rebalanced_at, live.has_foreign,
+    live.strategy AS live_strategy, live.participant_code AS live_code,
+    named.strategy IS NOT NULL AS is_managed
 FROM {managed} AS named
-JOIN {declared} AS declared USING (strategy, target)
-LEFT JOIN {live} AS live
-  ON live.strategy_id = declared.strategy_id AND live.participant_code = named.participant_code
+FULL JOIN {live} AS live
+  ON live.strategy = named.strategy AND live.participant_code = named.participant_code
+LEFT JOIN {declared} AS declared
+  ON declared.strategy = named.strategy AND declared.target = named.target
 {platform}
 """
 
@@ -138,25 +152,37 @@ _STANDING = "nullif(coalesce(known.standing, 'not_on_platform'), 'approved')"
 """A code that the platform does not list does not exist there, whatever the files say."""
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What the join of desired and live has found."""
+
+    live: Table
+    """_NAMED_LIVE_ROWS"""
+    everything: Table
+    """Those that differ, and those that are live and not managed."""
+    rows: Table
+    """CHANGE_ROWS"""
+    everybody: str
+    """The query that judges every managed participant."""
+
+
 def participant_changes(
     managed: Table, live: Live, strategies: tuple[StrategyChange, ...]
-) -> tuple[Table, str]:
-    """CHANGE_ROWS, and the query behind them, which judges everybody.
+) -> Compared:
+    """Every participant, managed or live, in one join.
 
-    Raises InputError when a declared total is lower than what has moved.
+    Nothing joins what is the same for a whole Strategy before it: the engine would copy that for
+    each participant. Raises InputError when a declared total is lower than what has moved.
     A difference within the tolerance of rebuilt figures is none: a cent that a split rounded away
     must not be sent again on every run.
     """
     space = managed.workspace
     declared = _declared(space, strategies)
-    homeless = space.one(
-        f"SELECT count(*) FROM {managed} AS managed ANTI JOIN {declared} USING (strategy, target)"
-    )[0]
-    assert not homeless, f"{homeless} participants of no declared Strategy and target"
+    named_live = _named_live(space, live)
     paired = _PAIRED.format(
         managed=managed,
         declared=declared,
-        live=live.rows,
+        live=named_live,
         standing="live.standing" if live.participants is None else _STANDING,
         platform="" if live.participants is None else _PLATFORM.format(known=live.participants),
     )
@@ -167,7 +193,8 @@ def participant_changes(
         f"""
         WITH judged AS ({judged})
         SELECT
-            strategy, strategy_id, participant_code, cohort, target, file, line,
+            coalesce(strategy, live_strategy) AS strategy, strategy_id,
+            coalesce(participant_code, live_code) AS participant_code, cohort, target, file, line,
             trader_id, trader_updated_at,
             CASE WHEN exited THEN 0 ELSE more_in_minor END AS flow_in_minor,
             CASE WHEN exited THEN 0 ELSE more_out_minor END AS flow_out_minor,
@@ -188,19 +215,34 @@ def participant_changes(
                 WHEN 'standing' THEN standing
             END AS stopped_detail,
             rebalanced_at,
+            is_managed,
+            is_managed AND target_text IS NULL AS is_homeless,
+            live_target_text IS NOT NULL AND trader_id IS NOT NULL AND NOT has_left AS was_managed,
+            counted_in_minor > 0 AND NOT has_left AND (coalesce(busy = 'pending', false)
+                OR trader_id IS NOT NULL AND NOT coalesce(has_foreign, true)) AS has_money,
             backwards, contributed_minor, counted_in_minor, withdrawn_minor, counted_out_minor,
             tolerance_minor
         FROM judged
         WHERE more_in_minor > 0 OR more_out_minor > 0 OR leaving OR flag_differs
-           OR retarget IS NOT NULL OR backwards
+           OR retarget IS NOT NULL OR backwards OR NOT is_managed OR target_text IS NULL
         """,
     )
+    (homeless,) = space.one(f"SELECT count(*) FROM {compared} WHERE is_homeless")
+    assert not homeless, f"{homeless} participants of no declared Strategy and target"
     _refuse_backwards(compared, strategies)
-    rows = space.view("changes", CHANGE_ROWS, f"SELECT {', '.join(CHANGE_ROWS)} FROM {compared}")
-    return rows, judged
+    return Compared(
+        live=named_live,
+        everything=compared,
+        rows=space.view(
+            "changes",
+            CHANGE_ROWS,
+            f"SELECT {', '.join(CHANGE_ROWS)} FROM {compared} WHERE is_managed",
+        ),
+        everybody=f"SELECT * FROM ({judged}) WHERE is_managed",
+    )
 
 
-def undeclared(managed: Table, live: Live, changes: Table) -> tuple[Table, int, int]:
+def undeclared(compared: Compared) -> tuple[Table, int, int]:
     """REMOVED_ROWS, how many participants were managed before, and how many Traders are unmanaged.
 
     Managed before means that a target of ours was satisfied for it. Unmanaged Traders are named by
@@ -209,31 +251,23 @@ def undeclared(managed: Table, live: Live, changes: Table) -> tuple[Table, int, 
     still in the old one, so that would fund it twice. There the money counts, whatever is known of
     targets: a lost journal knows none, and a buy in flight has satisfied none yet.
     """
-    space = managed.workspace
-    names = space.table(
-        "names",
-        {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
-        [[s.name for s in live.strategies], [s.id for s in live.strategies]],
-    )
-    was_managed = """target_text IS NOT NULL AND trader_id IS NOT NULL
-        AND NOT coalesce(exited, false)"""
-    unnamed = space.select(
+    space = compared.rows.workspace
+    unnamed = space.view(
         "unnamed",
         _UNNAMED_ROWS,
         f"""
-        SELECT strategy, participant_code, {was_managed} AS was_managed,
-            coalesce(contributed_minor > 0 AND NOT coalesce(exited, false)
-                AND (busy = 'pending' OR trader_id IS NOT NULL AND NOT has_foreign), false)
-                AS has_money,
+        SELECT strategy, participant_code, was_managed, has_money,
             trader_id IS NOT NULL AS is_trader
-        FROM {live.rows} JOIN {names} USING (strategy_id)
-        ANTI JOIN {managed} AS managed USING (strategy, participant_code)
+        FROM {compared.everything} WHERE NOT is_managed
         """,
     )
-    _refuse_moved(unnamed, changes)
+    _refuse_moved(unnamed, compared.rows)
     removed = f"SELECT strategy, participant_code FROM {unnamed} WHERE was_managed"
     (managed_before,) = space.one(
-        f"SELECT count(*) FROM {live.rows} JOIN {names} USING (strategy_id) WHERE {was_managed}"
+        f"""
+        SELECT count(*) FROM {compared.live}
+        WHERE target_text IS NOT NULL AND trader_id IS NOT NULL AND NOT coalesce(exited, false)
+        """
     )
     (unmanaged,) = space.one(f"SELECT count(*) FROM {unnamed} WHERE is_trader")
     return space.view("removed", REMOVED_ROWS, removed), managed_before, unmanaged
@@ -269,6 +303,19 @@ def _refuse_moved(unnamed: Table, changes: Table) -> None:
                 for code, old, new, file, line, why in moved
             ]
         )
+
+
+def _named_live(space: Workspace, live: Live) -> Table:
+    names = space.table(
+        "names",
+        {"strategy": "VARCHAR", "strategy_id": "VARCHAR"},
+        [[s.name for s in live.strategies], [s.id for s in live.strategies]],
+    )
+    return space.view(
+        "named_live",
+        _NAMED_LIVE_ROWS,
+        f"SELECT strategy, live.* FROM {live.rows} AS live JOIN {names} USING (strategy_id)",
+    )
 
 
 def _declared(space: Workspace, strategies: tuple[StrategyChange, ...]) -> Table:

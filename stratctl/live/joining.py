@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stratctl.core.state import BOOKED_ROWS, HOLDINGS_ROWS, LIVE_ROWS, PARTICIPANT_ROWS
+from stratctl.core.state import (
+    BOOKED_ROWS,
+    HOLDINGS_KEY,
+    HOLDINGS_ROWS,
+    LIVE_ROWS,
+    PARTICIPANT_KEY,
+    PARTICIPANT_ROWS,
+)
 from stratctl.core.tables import Table, Workspace
 from stratctl.live.accounting import Counted
 from stratctl.live.wire import AccountColumns, ParticipantColumns, TraderColumns
@@ -143,7 +150,7 @@ def participants_table(workspace: Workspace, pages: Sequence[ParticipantColumns]
                         ELSE standing || ':' || reason_code END) AS standing
         FROM {raw} GROUP BY participant_code ORDER BY participant_code
         """,
-    )
+    ).keyed(*PARTICIPANT_KEY)
 
 
 def live_rows(
@@ -265,8 +272,8 @@ def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequen
         FROM units
         SEMI JOIN {traders} USING (strategy_id, participant_code)
         WHERE quantity_e24 > 0
-        GROUP BY ALL
+        GROUP BY strategy_id, participant_code, asset
         ORDER BY ALL
         """,
         [sorted(fiat)],
-    )
+    ).keyed(*HOLDINGS_KEY)

@@ -19,8 +19,11 @@ import duckdb
 from stratctl.core.diagnostic import Diagnostic, Severity, Span
 from stratctl.core.errors import UsageError
 from stratctl.core.state import (
+    HOLDINGS_KEY,
     HOLDINGS_ROWS,
+    LIVE_KEY,
     LIVE_ROWS,
+    PARTICIPANT_KEY,
     PARTICIPANT_ROWS,
     Float,
     Live,
@@ -62,8 +65,8 @@ def read_snapshot(path: Path, workspace: Workspace) -> Live:
             if version.partition(".")[0] != FORMAT_VERSION.partition(".")[0]:
                 raise ValueError(f"its format is {version}, this program reads {FORMAT_VERSION}")
             tables = {
-                name: _table(workspace, archive.extract(f"{name}.parquet", folder), name, schema)
-                for name, schema in _SCHEMAS.items()
+                name: _table(workspace, archive.extract(f"{name}.parquet", folder), name)
+                for name in _SCHEMAS
                 if f"{name}.parquet" in members
             }
             return _live(document, tables)
@@ -79,11 +82,12 @@ def read_snapshot(path: Path, workspace: Workspace) -> Live:
         raise UsageError(f"{path} is not a snapshot that can be read ({reason})") from None
 
 
-_SCHEMAS: Mapping[str, Schema] = {
-    "rows": LIVE_ROWS,
-    "holdings": HOLDINGS_ROWS,
-    "participants": PARTICIPANT_ROWS,
+_SCHEMAS: Mapping[str, tuple[Schema, tuple[str, ...]]] = {
+    "rows": (LIVE_ROWS, LIVE_KEY),
+    "holdings": (HOLDINGS_ROWS, HOLDINGS_KEY),
+    "participants": (PARTICIPANT_ROWS, PARTICIPANT_KEY),
 }
+"""Columns and key of each table."""
 
 
 def _tables(live: Live) -> dict[str, Table]:
@@ -104,13 +108,18 @@ def _no_fraction(text: str) -> Any:
     raise ValueError(f"{text} is no whole number")
 
 
-def _table(workspace: Workspace, file: str, name: str, schema: Schema) -> Table:
+def _table(workspace: Workspace, file: str, name: str) -> Table:
+    schema, key = _SCHEMAS[name]
     source = f"read_parquet({literal(file)})"
     shown = {row[0]: row[1] for row in workspace.rows(f"DESCRIBE SELECT * FROM {source}")}
     if shown != dict(schema):
         raise ValueError(f"the columns of {name} are {shown}, not {dict(schema)}")
     columns = ", ".join(schema)
-    return workspace.select(f"snapshot_{name}", schema, f"SELECT {columns} FROM {source}")
+    table = workspace.select(f"snapshot_{name}", schema, f"SELECT {columns} FROM {source}")
+    twice = table.duplicates(key)
+    if twice:
+        raise ValueError(f"{name} lists one thing twice: {', '.join(map(str, twice[0]))}")
+    return table.keyed(*key)
 
 
 def _document(live: Live) -> dict[str, Any]:

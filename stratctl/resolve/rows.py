@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stratctl.core.diagnostic import Diagnostic, Span
-from stratctl.core.state import DESIRED_ROWS, ENTRY_MEMBERS, NamedEntry
+from stratctl.core.state import DESIRED_KEY, DESIRED_ROWS, ENTRY_MEMBERS, NamedEntry
 from stratctl.core.tables import Table, Workspace
 from stratctl.documents import MANAGEABLE, Read, Strategy
 from stratctl.resolve.book import MEMBER_ROWS, Book
@@ -265,6 +265,7 @@ def _entry_spans(plans: Sequence[CohortPlan]) -> dict[str, Span]:
 
 
 def _desired(book: Book, totals: Table) -> Table:
+    """DESIRED_ROWS, once nobody is found in them twice."""
     return book.workspace.view(
         "desired",
         DESIRED_ROWS,
@@ -278,4 +279,4 @@ def _desired(book: Book, totals: Table) -> Table:
             c.allocations AS manages_allocations, c.flags AS manages_flags,
             c.held, p.file, t.line
         FROM {totals} t {book.with_cohort("t")}""",
-    )
+    ).keyed(*DESIRED_KEY)

@@ -89,6 +89,15 @@ def test_keys_that_occur_twice_are_found(space: Workspace) -> None:
     assert Table(space, table.name, table.schema).duplicates(("b",)) == [("1",), ("2",)]
 
 
+def test_nobody_looks_again_at_a_key_that_is_proved(space: Workspace) -> None:
+    """A Table carries the proof of one key and of no other; the Table it came from has none."""
+    table = space.table("keys", {"a": "VARCHAR", "b": "VARCHAR"}, [["x", "x"], ["1", "1"]])
+    believed = table.keyed("a", "b")
+    assert believed.duplicates(("a", "b")) == []
+    assert believed.duplicates(("a",)) == [("x",)]
+    assert table.duplicates(("a", "b")) == [("x", "1")]
+
+
 def test_rows_have_a_total_order(space: Workspace) -> None:
     """Every column sorts, by bytes and not by locale."""
     table = space.table("o", {"t": "VARCHAR"}, [["b", "B", "é", "a", "_"]])

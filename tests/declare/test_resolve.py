@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from stratctl.core.diagnostic import Severity, Span
 from stratctl.core.money import WEIGHT_ONE_E18
 from stratctl.core.settings import GUARD_RULES, Configuration
-from stratctl.core.state import DESIRED_ROWS
+from stratctl.core.state import DESIRED_KEY, DESIRED_ROWS
 from stratctl.view.weights import text
 from tests.declare.world import BASE, ROOT, Project, declared
 
@@ -52,6 +53,9 @@ def rows(configuration: Configuration) -> list[dict[str, object]]:
     """Desired rows by column name."""
     table = configuration.desired.rows
     assert table.schema == DESIRED_ROWS
+    unproved = replace(table, keys=frozenset())
+    assert table.keys == {DESIRED_KEY}
+    assert not unproved.duplicates(DESIRED_KEY)
     return [dict(zip(DESIRED_ROWS, row, strict=True)) for row in table.rows()]
 
 

@@ -11,8 +11,10 @@ from stratctl.core.errors import (
 )
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import (
+    HOLDINGS_KEY,
     HOLDINGS_ROWS,
     LIVE_ROWS,
+    PARTICIPANT_KEY,
     PARTICIPANT_ROWS,
     BookedOperation,
     Live,
@@ -605,16 +607,16 @@ def test_a_trader_that_came_twice_is_one() -> None:
 
 
 def test_an_account_that_came_twice_is_one() -> None:
-    """As it was last updated; impossible balances are a problem and no holding."""
+    """As it was last updated, and two accounts are one holding; impossible balances are none."""
     workspace = Workspace()
     page = AccountColumns(
-        account_id=["a1", "a1", "a2", "a3", "a4"],
-        owner=["A", "A", "B", "C", "A"],
-        label=["s", "s", "s", "r", "s"],
-        type=["available"] * 5,
-        asset=["BTC", "BTC", "BTC", "BTC", "USD"],
-        balance=["1.5", "2.5", "-0.1", "123456789012345.0", "9.99"],
-        last_update=[1, 2, 3, 4, 5],
+        account_id=["a1", "a1", "a2", "a3", "a4", "a5"],
+        owner=["A", "A", "B", "C", "A", "A"],
+        label=["s", "s", "s", "r", "s", "s"],
+        type=["available"] * 6,
+        asset=["BTC", "BTC", "BTC", "BTC", "USD", "BTC"],
+        balance=["1.5", "2.5", "-0.1", "123456789012345.0", "9.99", "1.0"],
+        last_update=[1, 2, 3, 4, 5, 6],
     )
     accounts = joining.accounts_table(workspace, [page])
     traders = joining.traders_table(
@@ -622,7 +624,8 @@ def test_an_account_that_came_twice_is_one() -> None:
         [TraderColumns(["t", "u", "v"], ["s", "s", "r"], ["A", "B", "C"], [True] * 3, [""] * 3)],
     )
     held = joining.holdings(workspace, accounts, traders, ["USD"])
-    assert held.rows() == [("s", "A", "BTC", 5 * E24 // 2)]
+    assert held.rows() == [("s", "A", "BTC", 7 * E24 // 2)]
+    assert held.keys == {HOLDINGS_KEY}
     assert set(joining.impossible_holdings(accounts)) == {"s", "r"}
 
 
@@ -633,6 +636,7 @@ def test_participants_that_came_twice_are_one() -> None:
     )
     table = joining.participants_table(Workspace(), [page])
     assert table.rows() == [("A", "locked:user_request"), ("B", "locked")]
+    assert table.keys == {PARTICIPANT_KEY}
     assert dict(table.schema) == PARTICIPANT_ROWS
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from stratctl.core.diagnostic import Diagnostic, Severity, Span
 from stratctl.core.errors import UsageError
-from stratctl.core.state import Live, Verb
+from stratctl.core.state import HOLDINGS_KEY, LIVE_KEY, PARTICIPANT_KEY, Live, Verb
 from stratctl.core.tables import Workspace
 from stratctl.live.snapshot import read_snapshot, write_snapshot
 from tests.live.worlds import World, call
@@ -103,6 +103,28 @@ def test_a_column_that_became_a_float_is_refused(live: Live, tmp_path: Path) -> 
         f"TO '{file}' (FORMAT parquet)"
     )
     assert "DOUBLE" in refusal(rewritten(path, "holdings.parquet", file.read_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("rows", LIVE_KEY), ("holdings", HOLDINGS_KEY), ("participants", PARTICIPANT_KEY)],
+)
+def test_a_row_that_stands_twice_is_refused(
+    name: str, key: tuple[str, ...], live: Live, tmp_path: Path
+) -> None:
+    """A join on its key would multiply money; what came in has the proof that none does."""
+    path = tmp_path / "live.snapshot"
+    write_snapshot(live, path)
+    assert getattr(read_snapshot(path, Workspace()), name).keys == {key}
+    table = getattr(live, name)
+    file = tmp_path / f"{name}.parquet"
+    table.workspace.run(
+        f"COPY (FROM {table} UNION ALL (FROM {table} ORDER BY ALL LIMIT 1)) TO '{file}'"
+        " (FORMAT parquet)"
+    )
+    reason = refusal(rewritten(path, file.name, file.read_bytes()))
+    assert f"{name} lists one thing twice" in reason
+    assert "P00001" in reason
 
 
 def test_a_snapshot_appears_whole_or_not_at_all(live: Live, tmp_path: Path) -> None:

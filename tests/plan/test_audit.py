@@ -9,7 +9,7 @@ import pytest
 
 from stratctl.core.errors import InputError
 from stratctl.core.plan import Plan
-from stratctl.core.state import Target
+from stratctl.core.state import PARTICIPANT_ROWS, Target
 from stratctl.core.tables import Workspace
 from stratctl.diff import diff
 from tests.plan.generate import PRICES
@@ -271,6 +271,16 @@ def test_a_row_that_live_lists_twice_is_a_bug_and_not_money() -> None:
     world = World(declared=[Declared("P1", "1500")], holders=[holder("P1"), holder("P1")])
     with pytest.raises(AssertionError, match="more than once"):
         world.plan()
+
+
+def test_a_participant_that_the_platform_lists_twice_is_a_bug_and_not_money() -> None:
+    """Twins among participants would multiply everybody who has one."""
+    space = Workspace()
+    world = World(declared=[Declared("P1")])
+    twice = space.table("twice", PARTICIPANT_ROWS, [["P1", "P1"], ["approved", "approved"]])
+    live = replace(world.live(space), participants=twice)
+    with pytest.raises(AssertionError, match="more than once"):
+        diff(world.configuration(space).desired, live)
 
 
 def test_a_row_without_a_home_is_a_bug_and_not_silence() -> None:
