@@ -230,6 +230,13 @@ def _parquet(table: Table, scratch: str) -> bytes:
     return data
 
 
+def _write(workspace: Workspace, path: str, data: bytes) -> None:
+    """Bytes as a file. As a parameter of a statement they would be copied over and over."""
+    whole = workspace.table("bytes", {"data": "BLOB"}, [[data]])
+    workspace.run(f"COPY {whole} TO {path} (FORMAT blob)")
+    workspace.run(f"DROP TABLE {whole}")
+
+
 def _table(
     workspace: Workspace, name: str, data: bytes, expected: Mapping[str, Any], scratch: str
 ) -> Table:
@@ -238,7 +245,7 @@ def _table(
 
     path = literal(f"{scratch}/{name}.read.parquet")
     try:
-        workspace.run(f"COPY (SELECT ?::BLOB) TO {path} (FORMAT blob)", [data])
+        _write(workspace, path, data)
         described = workspace.rows(f"DESCRIBE SELECT * FROM read_parquet({path})")
         if {row[0]: row[1] for row in described} != dict(TABLES[name]):
             raise PlanFileError(f"{name}.parquet in the plan file has other columns than a plan")

@@ -5,6 +5,8 @@
     declare ── load ──► resolve ──► Configuration ─┐
                                                    ├─► diff ──► make_plan ──► Plan ──► apply
     provider ── reader ──► Live (with the journal) ┘
+
+Each verb imports its own stages: whoever shows a plan need not wait for what applies one.
 """
 
 from __future__ import annotations
@@ -17,15 +19,6 @@ from typing import TYPE_CHECKING, Any
 from stratctl import planfile
 from stratctl.core.errors import PlanFileError
 from stratctl.core.tables import Workspace
-from stratctl.pipeline.applying import Conversation, apply_plan
-from stratctl.pipeline.configuring import configure, narrowed, resolve_every_environment
-from stratctl.pipeline.formatting import format_bytes, format_file, targets, write
-from stratctl.pipeline.linting import lint_project
-from stratctl.pipeline.planning import PlanInput, work_out
-from stratctl.pipeline.provenance import provenance_of
-from stratctl.pipeline.session import Session
-from stratctl.pipeline.statusing import status_of
-from stratctl.plan.explain import explained
 
 if TYPE_CHECKING:
     from stratctl.core.diagnostic import Diagnostic
@@ -58,6 +51,8 @@ def validate(root: Path, *, environment: str | None) -> Configuration:
 
     Raises InputError with every problem of every file, UsageError for an unknown environment.
     """
+    from stratctl.pipeline.configuring import configure, resolve_every_environment
+
     if environment is None:
         return resolve_every_environment(root)
     return configure(root, environment, Workspace())
@@ -68,6 +63,8 @@ def fmt(root: Path | None, paths: Sequence[Path], *, writes: bool) -> list[Forma
 
     A file that cannot be read is left as it is, and has findings. Raises UsageError.
     """
+    from stratctl.pipeline.formatting import format_file, targets, write
+
     results = []
     for target in targets(root, paths):
         result = format_file(target)
@@ -79,6 +76,8 @@ def fmt(root: Path | None, paths: Sequence[Path], *, writes: bool) -> list[Forma
 
 def fmt_bytes(data: bytes, name: str) -> Formatted:
     """The same for what is in no file."""
+    from stratctl.pipeline.formatting import format_bytes
+
     return format_bytes(data, name)
 
 
@@ -96,6 +95,9 @@ def lint(
     Without ``snapshot`` and ``live`` it needs no network. Raises what ``validate`` raises; nobody
     is warned about what is wrong anyway.
     """
+    from stratctl.pipeline.linting import lint_project
+    from stratctl.pipeline.session import Session
+
     if not (snapshot or live):
         return lint_project(root, environment, Workspace())
     with Session(root, environment, environ) as session:
@@ -149,6 +151,12 @@ def plan_explained(
 
     Raises UsageError for a participant that nobody knows and for a call that the plan has not.
     """
+    from stratctl.pipeline.configuring import narrowed
+    from stratctl.pipeline.planning import PlanInput, work_out
+    from stratctl.pipeline.provenance import provenance_of
+    from stratctl.pipeline.session import Session
+    from stratctl.plan.explain import explained
+
     with Session(root, environment, environ, acknowledgements) as session:
         configuration = narrowed(session.configuration, target=target, exclude=exclude)
         booked = session.read_journal().booked(session.workspace)
@@ -208,6 +216,9 @@ def apply(
     LockHeld, JournalError, ProviderError and InputError, all before the first request; what goes
     wrong afterwards is in the report.
     """
+    from stratctl.pipeline.applying import Conversation, apply_plan
+    from stratctl.pipeline.session import Session
+
     bound = approved.acknowledgements if approved else ()
     said = Conversation(approve=approve, progress=progress, watch=watch, stopping=stopping)
     known = (*acknowledgements, *bound)
@@ -219,6 +230,9 @@ def status(
     root: Path, *, environment: str | None, environ: Mapping[str, str], progress: Progress
 ) -> Status:
     """A summary of live beside what is declared. Read-only."""
+    from stratctl.pipeline.session import Session
+    from stratctl.pipeline.statusing import status_of
+
     with Session(root, environment, environ) as session:
         reading = session.read_journal()
         booked = reading.booked(session.workspace)
@@ -242,6 +256,7 @@ def snapshot(
 ) -> None:
     """Write a local copy of live, for plans without credentials."""
     from stratctl.live.snapshot import write_snapshot
+    from stratctl.pipeline.session import Session
 
     with Session(root, environment, environ) as session:
         booked = session.read_journal().booked(session.workspace)
@@ -250,6 +265,8 @@ def snapshot(
 
 def audit_log(root: Path, *, environment: str | None) -> Iterator[dict[str, Any]]:
     """The journal's entries, oldest first, after the chain has been verified."""
+    from stratctl.pipeline.session import Session
+
     with Session(root, environment, {}) as session:
         yield from session.read_journal().documents()
 
@@ -257,6 +274,7 @@ def audit_log(root: Path, *, environment: str | None) -> Iterator[dict[str, Any]
 def audit_verify(root: Path, *, environment: str | None) -> AuditReport:
     """Verify the chain, its meaning, and the totals by a second reckoning."""
     from stratctl.journal.store import audit
+    from stratctl.pipeline.session import Session
 
     with Session(root, environment, {}) as session:
         return audit(session.journal_directory, session.environment.name, session.workspace)
@@ -265,6 +283,7 @@ def audit_verify(root: Path, *, environment: str | None) -> AuditReport:
 def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:
     """Write a record that every apply obeys."""
     from stratctl.journal.record import Halt
+    from stratctl.pipeline.session import Session
 
     with Session(root, environment, {}) as session, session.open_journal() as journal:
         journal.append(Halt(exits_only=exits_only, reason=reason))
@@ -273,6 +292,7 @@ def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) 
 def resume(root: Path, *, environment: str | None, reason: str) -> None:
     """Lift a halt."""
     from stratctl.journal.record import Resume
+    from stratctl.pipeline.session import Session
 
     with Session(root, environment, {}) as session, session.open_journal() as journal:
         journal.append(Resume(reason=reason))

@@ -70,6 +70,18 @@ def test_help_imports_no_command() -> None:
     assert not loaded & {f"stratctl.cli.{module}" for module, _ in COMMANDS.values()}
 
 
+def test_a_plan_is_shown_without_what_makes_or_applies_one() -> None:
+    """Importing the verbs imports none of their stages: showing a large plan has no time for it."""
+    script = "import sys; import stratctl.pipeline; print(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "stratctl.planfile" in loaded
+    stages = {f"stratctl.{name}" for name in ("apply", "journal", "live", "load", "plan")}
+    assert not loaded & (stages | HEAVY)
+
+
 def test_the_module_runs_like_the_command() -> None:
     """``python -m stratctl`` is the console script."""
     done = subprocess.run(
