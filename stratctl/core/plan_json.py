@@ -39,7 +39,7 @@ from stratctl.core.plan import (
 )
 from stratctl.core.plan_words import PLAN_WORDS
 from stratctl.core.slots import REALMS, SLOT_MAX
-from stratctl.core.state import Vector, Verb, WeightProvenance, WeightSource
+from stratctl.core.state import TransitionStep, Vector, Verb, WeightProvenance, WeightSource
 from stratctl.core.tables import Table
 from stratctl.core.windows import Opening
 
@@ -272,6 +272,18 @@ def _provenance(strategy: str, found: WeightProvenance) -> Json:
         "cap": None if found.cap_e18 is None else format_weight(found.cap_e18),
         "cap_span": _span(found.cap_span),
         "allocations": _allocations(found.vector),
+        "transition": None if found.step is None else _step(found.step),
+    }
+
+
+def _step(step: TransitionStep) -> Json:
+    return {
+        "step": step.number,
+        "steps": step.steps,
+        "before": _allocations(step.before),
+        "after": _allocations(step.after),
+        "next_on": step.next_on,
+        "span": _span(step.span),
     }
 
 
@@ -453,6 +465,18 @@ def _provenance_from(one: Json) -> WeightProvenance:
         cap_e18=None if one["cap"] is None else parse_weight(one["cap"]),
         cap_span=_span_from(one["cap_span"]),
         vector=_vector_from(one["allocations"]),
+        step=None if one["transition"] is None else _step_from(one["transition"]),
+    )
+
+
+def _step_from(one: Json) -> TransitionStep:
+    return TransitionStep(
+        number=one["step"],
+        steps=one["steps"],
+        before=_vector_from(one["before"]),
+        after=_vector_from(one["after"]),
+        next_on=one["next_on"],
+        span=Span(**one["span"]),
     )
 
 
@@ -704,16 +728,25 @@ def _cohort_schema() -> Json:
 
 def _provenance_schema() -> Json:
     source = {"strategy": _STRATEGY, "share": _AMOUNT, "span": _SPAN, "allocations": _ALLOCATIONS}
+    step = {
+        "step": _COUNT,
+        "steps": _COUNT,
+        "before": _ALLOCATIONS,
+        "after": _ALLOCATIONS,
+        "next_on": _MAYBE_TEXT,
+        "span": _SPAN,
+    }
     return _object(
         {
             "strategy": _STRATEGY,
-            "rule": {"enum": ["equal_weight", "blend", "mirror"]},
+            "rule": {"enum": ["allocations", "equal_weight", "blend", "mirror"]},
             "span": _SPAN,
             "sources": _many(_object(source)),
             "uncapped": _ALLOCATIONS,
             "cap": _MAYBE_AMOUNT,
             "cap_span": _MAYBE_SPAN,
             "allocations": _ALLOCATIONS,
+            "transition": {"anyOf": [_object(step), {"type": "null"}]},
         }
     )
 

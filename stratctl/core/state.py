@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 
@@ -109,11 +109,27 @@ class WeightSource:
 
 
 @dataclass(frozen=True, slots=True)
+class TransitionStep:
+    """Where the weights of a Strategy are on their way from old ones to new ones."""
+
+    number: int
+    """0: before the first step, at the old weights."""
+    steps: int
+    """At this one the weights are the new ones."""
+    before: Vector
+    after: Vector
+    next_on: str | None
+    """The first day (UTC) of the next step; None at the last."""
+    span: Span
+    """Where the transition stands."""
+
+
+@dataclass(frozen=True, slots=True)
 class WeightProvenance:
     """How a vector was computed, for people. Nothing decides by it."""
 
     rule: str
-    """equal_weight | blend | mirror"""
+    """equal_weight | blend | mirror, or allocations of a Strategy whose weights move by steps"""
     span: Span
     """Where the rule stands."""
     sources: tuple[WeightSource, ...]
@@ -124,6 +140,8 @@ class WeightProvenance:
     cap_span: Span | None
     vector: Vector
     """The weights that came out."""
+    step: TransitionStep | None = None
+    """The step that they are; None where they do not move by dates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +158,10 @@ class Target:
     @property
     def rebalance_vector(self) -> Vector:
         return self.vector.with_exits(self.exits)
+
+
+Course = tuple[tuple[str, Target], ...]
+"""(first day in UTC, target), ascending; the first day of all is empty: since ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +200,8 @@ class DesiredStrategy:
     metadata_json: str | None
     """Canonical JSON of the declared metadata keys; None when none are declared."""
     targets: tuple[Target, ...]
-    """Index 0 is the Strategy's own; cohorts that override allocations add theirs."""
+    """Index 0 is the Strategy's own, where its weights move by dates the last one; cohorts that
+    override allocations add theirs."""
     rebalance_on: str
     """change | drift | never"""
     rebalance_epoch: int
@@ -191,6 +214,25 @@ class DesiredStrategy:
     span: Span
     settings: Settings = ()
     """Where each setting of its document stands that is not a default."""
+    course: Course = ()
+    """What its own target is from which day on, where its weights move by dates."""
+
+    def on(self, day: str) -> DesiredStrategy:
+        """As it is declared for a day (YYYY-MM-DD in UTC)."""
+        if not self.course:
+            return self
+        return replace(self, targets=(target_on(self.course, day), *self.targets[1:]))
+
+    @property
+    def assets(self) -> frozenset[str]:
+        """Every asset that it allocates or lets go of, whatever the day."""
+        targets = (*self.targets, *(target for _, target in self.course))
+        return frozenset(asset for each in targets for asset in each.rebalance_vector.assets)
+
+
+def target_on(course: Course, day: str) -> Target:
+    """The target of a day: that of the latest date that has come."""
+    return [target for since, target in course if since <= day][-1]
 
 
 DESIRED_ROWS = {
@@ -244,6 +286,10 @@ class Desired:
     """Ascending by key."""
     entry_members: Table | None = None
     """ENTRY_MEMBERS; None is none."""
+
+    def on(self, day: str) -> Desired:
+        """As it is declared for a day (YYYY-MM-DD in UTC)."""
+        return replace(self, strategies=tuple(strategy.on(day) for strategy in self.strategies))
 
 
 # --- what the journal knows ------------------------------------------------------------------

@@ -22,9 +22,11 @@ def diff(desired: Desired, live: Live) -> Changes:
     """What differs. Raises InputError where desired contradicts what has already happened.
 
     Unmanaged things are dealt with first, by the scope, so that nothing after it has to know
-    about them.
+    about them. The same with weights that move by dates: they are those of the day (UTC) on which
+    live was read.
     """
     _expect_unique(live)
+    desired = desired.on(live.as_of[:10])
     strategies = strategy_changes(desired, live)
     managed = managed_rows(desired, live, strategies)
     compared = participant_changes(managed, live, strategies)

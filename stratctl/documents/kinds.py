@@ -131,6 +131,25 @@ class Rebalance(Part):
     )
 
 
+class Transition(Part):
+    """Steps of one size by which the weights of a Strategy move from old ones to its own.
+
+    A step holds for everybody from its first day on, at midnight UTC.
+    """
+
+    before: Allocations = Field(
+        description="The weights before the first step. They add up to exactly 1.",
+        examples=[{"BTC": "0.70", "ETH": "0.20", "SOL": "0.10"}],
+    )
+    begins: Date = Field(description="The day of the first step (UTC).", examples=["2026-12-01"])
+    steps: Annotated[int, Field(strict=True, ge=1, le=100)] = Field(
+        default=4, description="How many; the last one ends at the Strategy's weights."
+    )
+    every_days: Annotated[int, Field(strict=True, ge=1, le=366)] = Field(
+        default=7, description="Days from one step to the next."
+    )
+
+
 class Strategy(Document):
     """A multi-asset basket: its currency, its target weights and when it is rebalanced."""
 
@@ -181,6 +200,12 @@ class Strategy(Document):
         description="Largest weight of one asset; the rest is shared out in proportion. For "
         "equal_weight, blend and mirror.",
         examples=["0.25"],
+    )
+    transition: Transition | None = Field(
+        default=None,
+        description="Steps by which the weights above are reached, on set days; at once when not"
+        " said.",
+        examples=[{"before": {"BTC": "0.70", "ETH": "0.30"}, "begins": "2026-12-01", "steps": 4}],
     )
     exits: Assets = Field(
         default=(),
@@ -658,8 +683,10 @@ class Policy(Document):
         description="Stages of a change of targets.",
         examples=[{"stages": ["0.01", "0.10", "1"], "salt": "2026Q4"}],
     )
-    transition: Literal["immediate", "gradual"] = Field(
-        default="immediate", description="How targets change. Only immediate is supported yet."
+    transition: Literal["immediate"] = Field(
+        default="immediate",
+        description="How the weights of a Strategy change that says no transition of its own: at"
+        " once.",
     )
 
 

@@ -62,6 +62,7 @@ SUMMARIES = {
     "E_WEIGHT_SOURCE": "the weights must be given in exactly one way",
     "E_WEIGHT_CYCLE": "Strategies take their weights from each other in a circle",
     "E_CAP": "the cap cannot be kept",
+    "E_TRANSITION": "the steps do not lead to the new weights",
     "E_WEIGHT_CAP": "the weight is above the cap of its asset",
     # tables
     "E_CSV_HEADER": "the first line does not name the columns",

@@ -19,15 +19,18 @@ PERCENT_DECIMALS = 2
 def needless_digits(documents: Documents) -> Iterator[Diagnostic]:
     """Weights and shares with zeros at the end that no neighbour is aligned with."""
     for strategy in documents.strategies:
-        yield from _needless(strategy.document.allocations, "allocations", strategy.places)
-        yield from _needless(strategy.document.blend, "blend", strategy.places)
+        written, places = strategy.document, strategy.places
+        yield from _needless(written.allocations, places, "allocations")
+        yield from _needless(written.blend, places, "blend")
+        if written.transition is not None:
+            yield from _needless(written.transition.before, places, "transition", "before")
     for members in documents.cohorts:
         cohort = members.read
-        yield from _needless(cohort.document.allocations, "allocations", cohort.places)
+        yield from _needless(cohort.document.allocations, cohort.places, "allocations")
 
 
 def _needless(
-    written: Mapping[str, str] | None, label: str, places: Places
+    written: Mapping[str, str] | None, places: Places, *path: str
 ) -> Iterator[Diagnostic]:
     if not written:
         return
@@ -37,7 +40,7 @@ def _needless(
         if len(_fraction(text)) > enough:
             detail = f"{name} {text} has {len(_fraction(text))} decimals and needs {needed[name]}"
             hint = f"write {format_weight(parse_weight(text))}: it is the same number"
-            yield warning("W_NEEDLESS_DIGITS", detail, places.value(label, name), hint)
+            yield warning("W_NEEDLESS_DIGITS", detail, places.value(*path, name), hint)
 
 
 def _fraction(text: str) -> str:

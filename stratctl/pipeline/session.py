@@ -107,8 +107,7 @@ class Session:
                 {
                     (asset, strategy.quoted_currency)
                     for strategy in desired.strategies
-                    for target in strategy.targets
-                    for asset in target.rebalance_vector.assets
+                    for asset in strategy.assets
                 }
             ),
             progress=lambda subject, rows: progress(subject, rows, None),

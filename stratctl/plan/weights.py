@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 def provenances(
     changes: Changes, calls: tuple[Call, ...]
 ) -> tuple[tuple[str, WeightProvenance], ...]:
-    """(Strategy, provenance) where it is created, or its computed weights are not those that
-    somebody satisfied last; ascending by name."""
+    """(Strategy, provenance) where it is created, its computed weights are not those that somebody
+    satisfied last, or a call trades at weights that are still on their way; ascending by name."""
+    traded = {call.strategy for call in calls if call.vector is not None}
     created = {call.strategy for call in calls if call.verb is Verb.CREATE}
     changed = changes.rows.workspace.rows(
         f"SELECT DISTINCT strategy, target FROM {changes.rows}"
@@ -24,8 +25,17 @@ def provenances(
     )
     shown = {(name, 0) for name in created} | set(changed)
     return tuple(
-        (change.desired.name, target.provenance)
+        (change.desired.name, provenance)
         for change in changes.strategies
         for index, target in enumerate(change.desired.targets)
-        if target.provenance is not None and (change.desired.name, index) in shown
+        if (provenance := target.provenance) is not None
+        and (
+            (change.desired.name, index) in shown
+            or (_on_the_way(provenance) and change.desired.name in traded)
+        )
     )
+
+
+def _on_the_way(provenance: WeightProvenance) -> bool:
+    """Whether the weights are not yet those that the Strategy's document leads to."""
+    return provenance.step is not None and provenance.step.number < provenance.step.steps

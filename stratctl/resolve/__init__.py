@@ -14,11 +14,12 @@ from stratctl.core.settings import Configuration, Environment
 from stratctl.core.state import Desired
 from stratctl.core.tables import Workspace
 from stratctl.documents import Documents, Project, Read
+from stratctl.resolve.declared import declared_target
 from stratctl.resolve.names import check_names, within
 from stratctl.resolve.rows import resolve_rows
 from stratctl.resolve.settings import acknowledgements, environment_of, policy_of
 from stratctl.resolve.strategies import resolve_strategies
-from stratctl.resolve.weights import declared_target, resolve_weights
+from stratctl.resolve.weights import resolve_weights
 
 __all__ = ["resolve", "resolve_environment"]
 

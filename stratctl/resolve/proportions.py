@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
+from math import gcd
 
-from stratctl.core.money import WEIGHT_DIGITS, split_exactly
+from stratctl.core.money import WEIGHT_DIGITS, WEIGHT_ONE_E18, split_exactly
 
 WEIGHT_DECIMALS = 8
 """Decimals of computed weights."""
@@ -45,6 +46,29 @@ def capped(ratios: Ratios, cap_units: int) -> dict[str, int]:
         free = {asset: ratio for asset, ratio in free.items() if asset not in over}
     left = _ONE - cap_units * len(full)
     return _weights(dict.fromkeys(full, cap_units) | split_exactly(left, list(free.items())))
+
+
+def stepped(before: Ratios, after: Ratios, step: int, steps: int) -> dict[str, int]:
+    """Weights in 10⁻¹⁸ on a straight line: ``step / steps`` of the way from one to the other.
+
+    Both add up to exactly 1 in 10⁻¹⁸, and so does every step, by largest remainder. A weight is
+    never outside its two ends, because these are whole units: it is cut to a unit or lifted to the
+    next, and whose exact share is whole never receives one. What has no weight is left out.
+    """
+    exact = {
+        asset: before.get(asset, 0) * (steps - step) + after.get(asset, 0) * step
+        for asset in sorted({*before, *after})
+    }
+    unit = step_unit(before, after)
+    some = [(asset, ratio) for asset, ratio in exact.items() if ratio]
+    return {
+        asset: share * unit for asset, share in split_exactly(WEIGHT_ONE_E18 // unit, some).items()
+    }
+
+
+def step_unit(before: Ratios, after: Ratios) -> int:
+    """The unit of steps between these weights: that of computed ones, or finer where they are."""
+    return gcd(UNIT_E18, *before.values(), *after.values())
 
 
 def _above(ratios: Ratios, units: int, cap_units: int) -> set[str]:

@@ -100,8 +100,6 @@ def _float_account(environment: ProjectEnvironment) -> tuple[str, str, str]:
 def policy_of(read: Read[WrittenPolicy] | None, problems: list[Diagnostic]) -> Policy:
     """The policy; the defaults where it could not be read, which is an error already."""
     written = read.document if read else WrittenPolicy(kind="Policy", version=1)
-    if read is not None:
-        _refuse_what_is_not_built(read, problems)
     leg = {"default": "5.00", **written.minimums.leg}
     return Policy(
         drift=Drift(
@@ -231,19 +229,6 @@ def _caps(read: Read[WrittenPolicy] | None) -> Iterator[Guard]:
         amount = getattr(read.document.caps, what)
         if amount is not None:
             yield Guard(rule, Fraction(amount), read.places.value("caps", what))
-
-
-def _refuse_what_is_not_built(read: Read[WrittenPolicy], problems: list[Diagnostic]) -> None:
-    """A setting that nothing obeys yet must not look as if it were obeyed."""
-    written = read.document
-    wanted: tuple[tuple[tuple[str, ...], bool, str], ...] = (
-        (("transition",), written.transition != "immediate", "immediate"),
-    )
-    for path, asked, default in wanted:
-        if asked:
-            detail = f"{'.'.join(path)} other than {default}"
-            hint = f"write {path[-1]}: {default}, or leave it out"
-            problems.append(problem("E_NOT_BUILT", detail, read.places.value(*path), hint))
 
 
 def acknowledgements(found: Sequence[Read[Acknowledgement]]) -> tuple[Widening, ...]:

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from stratctl.core.diagnostic import Diagnostic
+from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.money import MINOR_DIGITS, format_weight
 from stratctl.core.settings import Policy
-from stratctl.core.state import DesiredStrategy, Drift, LiveCohort, Target
+from stratctl.core.state import Course, DesiredStrategy, Drift, LiveCohort, Target
 from stratctl.documents import Cohort, Members, Places, Read, Strategy, problem, warning
+from stratctl.resolve.declared import declared_target
 from stratctl.resolve.settings import hysteresis_of
-from stratctl.resolve.weights import declared_target
 
 DOCUMENTED_CURRENCIES = ("CAD", "EUR", "GBP", "JPY", "MXN", "USD")
 """Currencies that the provider's documentation names anywhere."""
@@ -69,7 +69,7 @@ class Declared:
 def resolve_strategies(
     strategies: Sequence[Read[Strategy]],
     cohorts: Sequence[Members],
-    weights: Mapping[str, Target],
+    weights: Mapping[str, Course],
     policy: Policy,
     environment: str,
     problems: list[Diagnostic],
@@ -83,14 +83,12 @@ def resolve_strategies(
     for read in sorted(strategies, key=lambda read: (read.document.name, read.span)):
         _check_currency(read, problems)
         own = cohorts_of.pop(read.document.name, [])  # once, also where a name is used twice
-        targets: list[Target] = (
-            [weights[read.document.name]] if read.document.name in weights else []
-        )
-        for target in targets:
-            _check_caps(read.places, target, policy, problems)
+        course = weights.get(read.document.name, ())
+        targets = [target for _, target in course[-1:]]
+        _check_caps(read.places, course, policy, problems)
         live: LiveCohort | None = None
         for members in sorted(own, key=lambda found: found.read.document.name):
-            index = _target_of(members.read, targets, policy, problems)
+            index = _target_of(members.read, targets, course, policy, problems)
             _check_managed(members.read, problems)
             held = members.read.document.hold or read.document.hold
             if members.read.document.live:
@@ -98,13 +96,15 @@ def resolve_strategies(
             else:
                 named.append(CohortPlan(members, index, held))
         if targets:
-            made.append(_strategy(read, tuple(targets), live, policy, environment, problems))
+            path = course if len(course) > 1 else ()
+            made.append(_strategy(read, tuple(targets), path, live, policy, environment, problems))
     return Declared(tuple(made), tuple(named))
 
 
 def _strategy(
     read: Read[Strategy],
     targets: tuple[Target, ...],
+    course: Course,
     live: LiveCohort | None,
     policy: Policy,
     environment: str,
@@ -135,40 +135,63 @@ def _strategy(
         live_cohort=live,
         span=read.span,
         settings=read.places.settings(),
+        course=course,
     )
 
 
 def _target_of(
-    cohort: Read[Cohort], targets: list[Target], policy: Policy, problems: list[Diagnostic]
+    cohort: Read[Cohort],
+    targets: list[Target],
+    course: Course,
+    policy: Policy,
+    problems: list[Diagnostic],
 ) -> int:
-    """The place of the cohort's target among its Strategy's; its own is added."""
+    """The place of the cohort's target among its Strategy's; its own is added.
+
+    Weights of its own stay where those of the Strategy move, also when they will be the same.
+    """
     written = cohort.document
     if written.allocations is None:
         return 0
     own = declared_target(written.allocations, written.exits or (), cohort.places, problems)
     if own is not None:
-        _check_caps(cohort.places, own, policy, problems)
+        _check_caps(cohort.places, (("", own),), policy, problems)
     if own is None or not targets:
         return 0
-    if own not in targets:
+    fixed = 1 if len(course) > 1 else 0
+    if own not in targets[fixed:]:
         targets.append(own)
-    return targets.index(own)
+    return targets.index(own, fixed)
 
 
-def _check_caps(places: Places, target: Target, policy: Policy, problems: list[Diagnostic]) -> None:
-    """No weight, declared or computed, is above the cap that the policy has for its asset."""
+def _check_caps(places: Places, course: Course, policy: Policy, problems: list[Diagnostic]) -> None:
+    """No weight of any day, declared or computed, is above the cap that the policy has for its
+    asset. Each asset is told once: of the last day, or else of the first that has too much."""
     caps, settings = dict(policy.asset_caps), dict(policy.settings)
-    for asset, weight_e18 in target.vector.weights_e18:
-        if weight_e18 <= caps.get(asset, weight_e18):
-            continue
-        cap, where = format_weight(caps[asset]), settings[f"assets.{asset}.cap"]
-        detail = f"{asset} has {format_weight(weight_e18)}; assets.{asset}.cap is {cap} ({where})"
-        if target.provenance is None:
-            span, way = places.value("allocations", asset), "lower the weight"
-        else:
-            span, way = target.provenance.span, f"write cap: {cap} beside the rule"
-        hint = f"{way}, or raise assets.{asset}.cap"
-        problems.append(problem("E_WEIGHT_CAP", detail, span, hint))
+    told = set()
+    for _, target in (*course[-1:], *course[:-1]):
+        for asset, weight_e18 in target.vector.weights_e18:
+            if asset in told or weight_e18 <= caps.get(asset, weight_e18):
+                continue
+            told.add(asset)
+            cap, where = format_weight(caps[asset]), settings[f"assets.{asset}.cap"]
+            weight = format_weight(weight_e18)
+            detail = f"{asset} has {weight}; assets.{asset}.cap is {cap} ({where})"
+            span, way = _cause(places, target, asset, cap)
+            hint = f"{way}, or raise assets.{asset}.cap"
+            problems.append(problem("E_WEIGHT_CAP", detail, span, hint))
+
+
+def _cause(places: Places, target: Target, asset: str, cap: str) -> tuple[Span, str]:
+    """Where the weight of an asset comes from, and what to do to lower it."""
+    found = target.provenance
+    if found is None:
+        return places.value("allocations", asset), "lower the weight"
+    if found.step is not None and found.step.number < found.step.steps:
+        return places.value("transition", "before", asset), "lower the weight before"
+    if found.rule == "allocations":
+        return places.value("allocations", asset), "lower the weight"
+    return found.span, f"write cap: {cap} beside the rule"
 
 
 def _live(cohort: Read[Cohort], target: int, held: bool) -> LiveCohort:

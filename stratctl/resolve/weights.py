@@ -4,31 +4,41 @@ Computed weights are rounded once, to 8 decimals, by largest remainder, so that 
 exactly 1. A blend of a computed Strategy takes that Strategy's rounded weights, because those are
 what it holds. Where there is nothing to compute nothing is rounded: a mirror, which is a blend of
 one, holds exactly what its source holds, unless a cap cuts into it.
+
+Weights may move by steps on set days, and with them those of every Strategy that takes them. So
+each has a course: what its target is from which day on. No clock is read here; who plans knows the
+day.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice, pairwise
 
 from stratctl.core.diagnostic import Diagnostic, Span
-from stratctl.core.money import (
-    WEIGHT_DIGITS,
-    WEIGHT_ONE_E18,
-    format_weight,
-    parse_units,
-    parse_weight,
+from stratctl.core.money import WEIGHT_DIGITS, WEIGHT_ONE_E18, format_weight, parse_units
+from stratctl.core.state import (
+    Course,
+    Target,
+    Vector,
+    WeightProvenance,
+    WeightSource,
+    target_on,
 )
-from stratctl.core.state import Target, Vector, WeightProvenance, WeightSource
 from stratctl.documents import Documents, Places, Read, Strategy, problem
 from stratctl.resolve.circles import circles, in_order
+from stratctl.resolve.declared import (
+    Weights,
+    declared_target,
+    declared_weights,
+    target_of,
+    vector_of,
+)
 from stratctl.resolve.names import unknown_strategy
 from stratctl.resolve.proportions import UNIT_E18, WEIGHT_DECIMALS, capped, exceeds, rounded
+from stratctl.resolve.transitions import at_step, steps_of
 
 CIRCLES_SHOWN_MAX = 100
-
-Weights = dict[str, int]
-"""Asset or Strategy -> weight in 10⁻¹⁸."""
 
 _Uses = dict[str, dict[str, Span]]
 """Strategy -> the Strategies whose weights it takes, and where it names each."""
@@ -36,31 +46,20 @@ _Uses = dict[str, dict[str, Span]]
 
 def resolve_weights(
     strategies: Sequence[Read[Strategy]], documents: Documents, problems: list[Diagnostic]
-) -> dict[str, Target]:
-    """Strategy -> its target. One whose weights have problems is left out."""
+) -> dict[str, Course]:
+    """Strategy -> its target by days. One whose weights have problems is left out."""
     known = {read.document.name: read for read in sorted(strategies, key=lambda read: read.span)}
     named = {name: dict(_named(read)) for name, read in known.items()}
     problems.extend(_unknown(named, documents))
     uses = {name: {o: at for o, at in used.items() if o in known} for name, used in named.items()}
     problems.extend(_circular(uses))
-    targets: dict[str, Target] = {}
+    courses: dict[str, Course] = {}
     for name in in_order({name: tuple(used) for name, used in uses.items()}):
-        target = _target_of(known[name], targets, problems)
-        if target is not None:
-            targets[name] = target
-    return targets
-
-
-def declared_target(
-    allocations: Mapping[str, str],
-    exits: Sequence[str],
-    places: Places,
-    problems: list[Diagnostic],
-) -> Target | None:
-    """The target that ``allocations`` and ``exits`` of a document declare, or None."""
-    weights = _declared(allocations, places, "allocations", problems)
-    vector = None if weights is None else _vector(weights)
-    return _target(vector, exits, None, places, problems)
+        used = {one: courses[one] for one in uses[name] if one in courses}
+        course = _course_of(known[name], used, problems)
+        if course is not None:
+            courses[name] = course
+    return courses
 
 
 # --- who takes weights from whom -------------------------------------------------------------
@@ -95,17 +94,51 @@ def _circular(uses: _Uses) -> Iterator[Diagnostic]:
 # --- one Strategy ----------------------------------------------------------------------------
 
 
+def _course_of(
+    read: Read[Strategy], used: Mapping[str, Course], problems: list[Diagnostic]
+) -> Course | None:
+    """The target of every day on which it is another one, by its own steps or by a source's."""
+    steps = steps_of(read, problems)
+    moved = {day for course in used.values() for day, _ in course}
+    found: list[Diagnostic] = []
+    days = sorted({"", *moved, *(steps.days if steps else ())})
+    course = []
+    for day in days:
+        sources = {name: target_on(theirs, day) for name, theirs in used.items()}
+        target = _target_of(read, sources, found, for_good=day == days[-1])
+        if target is not None and steps is not None:
+            target = at_step(read, steps, target, day, found)
+        if target is not None:
+            course.append((day, target))
+    problems.extend(dict.fromkeys(found))
+    lost = len(course) < len(days) or (steps is None and read.document.transition is not None)
+    return None if lost else tuple(course)
+
+
 def _target_of(
-    read: Read[Strategy], targets: Mapping[str, Target], problems: list[Diagnostic]
+    read: Read[Strategy],
+    targets: Mapping[str, Target],
+    problems: list[Diagnostic],
+    *,
+    for_good: bool,
 ) -> Target | None:
-    """The target of a Strategy whose sources have theirs already, if they have any."""
+    """The target of a Strategy whose sources have theirs already, if they have any.
+
+    ``for_good``: no other one follows on a later day. Until then an exit may have a weight.
+    """
     written, places = read.document, read.places
     if written.allocations is not None:
-        return declared_target(written.allocations, written.exits, places, problems)
+        exits = _exits(written.exits, written.allocations, for_good)
+        return declared_target(written.allocations, exits, places, problems)
     provenance = _computed(read, targets, problems)
     if provenance is None:
         return None
-    return _target(provenance.vector, written.exits, provenance, places, problems)
+    exits = _exits(written.exits, provenance.vector.assets, for_good)
+    return target_of(provenance.vector, exits, provenance, places, problems)
+
+
+def _exits(exits: Sequence[str], allocated: Collection[str], for_good: bool) -> tuple[str, ...]:
+    return tuple(asset for asset in exits if for_good or asset not in allocated)
 
 
 def _computed(
@@ -117,14 +150,14 @@ def _computed(
     if sources is None:
         return None
     ratios = _mixed(sources) if sources else dict.fromkeys(written.equal_weight or (), 1)
-    uncapped = sources[0].vector if len(sources) == 1 else _vector(rounded(ratios))
+    uncapped = sources[0].vector if len(sources) == 1 else vector_of(rounded(ratios))
     vector, cap_units = uncapped, None
     if written.cap is not None:
         cap_units = _cap(written.cap, len(ratios), places, problems)
         if cap_units is None:
             return None
         if exceeds(ratios, cap_units):
-            vector = _vector(capped(ratios, cap_units))
+            vector = vector_of(capped(ratios, cap_units))
     rule = written.weight_source
     if not _all_above_zero(vector, places.key(rule), problems):
         return None
@@ -148,7 +181,7 @@ def _sources(
     if written.mirror is not None:
         shares = {written.mirror: WEIGHT_ONE_E18}
     elif written.blend is not None:
-        shares = _declared(written.blend, places, "blend", problems)
+        shares = declared_weights(written.blend, places, problems, "blend")
     named = dict(_named(read))
     if shares is None or any(name not in targets for name in named):
         return None
@@ -194,56 +227,3 @@ def _all_above_zero(vector: Vector, span: Span, problems: list[Diagnostic]) -> b
         hint = "leave it out of what is blended"
         problems.append(problem("E_WEIGHT_RANGE", detail, span, hint))
     return not lost
-
-
-# --- what is written -------------------------------------------------------------------------
-
-
-TERMS_SHOWN_MAX = 20
-"""Weights that are written out in their sum."""
-
-
-def _declared(
-    written: Mapping[str, str], places: Places, label: str, problems: list[Diagnostic]
-) -> Weights | None:
-    """Weights as integers when each is above 0 and they add up to exactly 1."""
-    weights = {name: parse_weight(text) for name, text in written.items()}
-    zero = [name for name, weight in weights.items() if not weight]
-    hints = {"allocations": "to sell it in full, name it in exits; else leave it out"}
-    for name in zero:
-        span = places.value(label, name)
-        detail, hint = f"{name} has weight 0", hints.get(label, "leave it out")
-        problems.append(problem("E_WEIGHT_RANGE", detail, span, hint))
-    total = sum(weights.values())
-    if total == WEIGHT_ONE_E18:
-        return None if zero else weights
-    many = len(written) > TERMS_SHOWN_MAX
-    terms = f"the sum of {len(written)} weights" if many else " + ".join(written.values())
-    gap = format_weight(abs(WEIGHT_ONE_E18 - total))
-    direction = "more" if total < WEIGHT_ONE_E18 else "less"
-    detail = f"{terms} = {format_weight(total)}"
-    hint = f"they need {gap} {direction}"
-    problems.append(problem("E_WEIGHT_SUM", detail, places.key(label), hint))
-    return None
-
-
-def _vector(weights: Mapping[str, int]) -> Vector:
-    return Vector(tuple(sorted(weights.items())))
-
-
-def _target(
-    vector: Vector | None,
-    exits: Sequence[str],
-    provenance: WeightProvenance | None,
-    places: Places,
-    problems: list[Diagnostic],
-) -> Target | None:
-    both = [asset for asset in exits if vector is not None and asset in vector.assets]
-    for asset in both:
-        detail = f"{asset} has a weight and is in exits"
-        span = places.value("exits", list(exits).index(asset))
-        problems.append(problem("E_EXIT_ALLOCATED", detail, span, "keep one of them"))
-    if vector is None or both:
-        return None
-    span = provenance.span if provenance else places.key("allocations")
-    return Target(vector, tuple(sorted(exits)), provenance, span)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stratctl.core.money import format_weight
-from stratctl.core.state import WeightProvenance
+from stratctl.core.state import TransitionStep, Vector, WeightProvenance
 from stratctl.view.text import count, safe, span_text
 
 SHOWN = 10
@@ -14,6 +14,24 @@ SHOWN = 10
 
 def text(found: WeightProvenance) -> str:
     """``blend of blue-chip 0.6 + defi 0.4 (strategies/mix.yaml:5:1), capped at 0.25 (…): …``."""
+    said = f"{_capped(found)}"
+    return said if found.step is None else f"{said}; {_step(found.step, found.vector)}"
+
+
+def _step(step: TransitionStep, vector: Vector) -> str:
+    """``step 2 of 4 from BTC 0.7, ETH 0.3 to BTC 0.5, ETH 0.5 (…): BTC 0.6, ETH 0.4; the next on
+    2026-12-15``."""
+    ends = f"from {_vector(step.before)} to {_vector(step.after)} ({span_text(step.span)})"
+    number = f"step {step.number}" if step.number else "before the first step"
+    said = f"{number} of {step.steps} {ends}: {_vector(vector)}"
+    return f"{said}; the next on {step.next_on}" if step.next_on else said
+
+
+def _vector(vector: Vector) -> str:
+    return safe(_listed(vector.text.split(", "), ", ", "assets"))
+
+
+def _capped(found: WeightProvenance) -> str:
     said = f"{_rule(found)} ({span_text(found.span)})"
     if found.cap_e18 is None:
         return said
@@ -25,6 +43,8 @@ def text(found: WeightProvenance) -> str:
 
 
 def _rule(found: WeightProvenance) -> str:
+    if found.rule == "allocations":
+        return "declared weights"
     if found.rule == "mirror":
         return f"mirror of {safe(found.sources[0].strategy)}"
     if found.rule == "blend":
@@ -37,7 +57,7 @@ def _rule(found: WeightProvenance) -> str:
 
 def _cuts(found: WeightProvenance) -> Iterator[str]:
     """Who the cap cut, who it lifted up to itself, and that the others share the rest."""
-    weights = dict(found.vector.weights_e18)
+    weights = dict((found.step.after if found.step else found.vector).weights_e18)
     cut, lifted = [], []
     for asset, before_e18 in found.uncapped.weights_e18:
         if weights[asset] < before_e18 and weights[asset] == found.cap_e18:

@@ -19,13 +19,16 @@ ENTRIES = dict(zip(_PARTS[::2], _PARTS[1::2], strict=True))
 def test_an_entry_is_a_setting_with_its_default_and_an_example(
     setting: str, tmp_path: Path
 ) -> None:
-    """Every example is a policy without a finding that says this setting."""
+    """Every example is a policy without a finding that says this setting, or a Strategy."""
     top, _, below = setting.partition(".")
     assert top in Policy.model_fields
     assert "Default: " in ENTRIES[setting]
     examples = re.findall(r"```yaml\n(.*?)```", ENTRIES[setting], re.DOTALL)
     assert examples
     for example in examples:
+        if example.startswith("kind: Strategy"):
+            Project(tmp_path, {"strategies/blue-chip.yaml": example}).declare()
+            continue
         assert example.startswith(f"{top}:")
         assert below.rpartition(".")[2] in example
         text = f"kind: Policy\nversion: 1\n{example}"

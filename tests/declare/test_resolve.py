@@ -41,9 +41,10 @@ def vectors(configuration: Configuration) -> dict[str, str]:
     return {found.name: found.targets[0].vector.text for found in configuration.desired.strategies}
 
 
-def said(configuration: Configuration, name: str) -> str:
-    """Where a Strategy's weights come from, as a plan would say it."""
-    (found,) = (found for found in configuration.desired.strategies if found.name == name)
+def said(configuration: Configuration, name: str, day: str = "2026-11-21") -> str:
+    """Where a Strategy's weights come from, as a plan of a day would say it."""
+    strategies = configuration.desired.on(day).strategies
+    (found,) = (found for found in strategies if found.name == name)
     provenance = found.targets[0].provenance
     assert provenance
     return text(provenance)
@@ -167,6 +168,39 @@ def test_a_cap_shares_out_the_rest_in_proportion(tmp_path: Path) -> None:
     assert said(made, "tight") == (
         "mirror of base (strategies/more.yaml:18:1), capped at 0.4 (strategies/more.yaml:19:1): "
         "BTC capped from 0.8, ETH raised to it from 0.15; the others gain in proportion"
+    )
+
+
+def test_weights_on_their_way_are_those_of_the_day(tmp_path: Path) -> None:
+    """An exit is one from the last step on; a cohort with weights of its own stays at them."""
+    made = declare(
+        tmp_path,
+        strategy(
+            "base",
+            "allocations: {BTC: 0.5, ETH: 0.5}\nexits: [SOL]\n"
+            "transition: {before: {BTC: 0.7, SOL: 0.3}, begins: 2026-12-30, steps: 2}",
+        ),
+        "kind: Cohort\nversion: 1\nname: own\nstrategy: base\nallocations: {ETH: 0.5, BTC: 0.5}\n"
+        "exits: [SOL]\nparticipants: [{participant_code: CUST02, contributed: 100}]\n",
+    )
+    (base,) = (found for found in made.desired.strategies if found.name == "base")
+    assert base.assets == {"BTC", "ETH", "SOL"}
+    days = ("2026-12-29", "2026-12-30", "2027-01-05", "2027-01-06", "2999-01-01")
+    own, *others = zip(
+        *([(target.vector.text, target.exits) for target in base.on(day).targets] for day in days),
+        strict=True,
+    )
+    last = ("BTC 0.5, ETH 0.5", ("SOL",))
+    step = ("BTC 0.6, ETH 0.25, SOL 0.15", ())
+    assert own == (("BTC 0.7, SOL 0.3", ()), step, step, last, last)
+    assert others == [(last,) * 5]
+    (moving,) = made.desired.rows.workspace.rows(
+        f"SELECT target FROM {made.desired.rows} WHERE participant_code = 'CUST02'"
+    )
+    assert moving == (1,)
+    assert said(made, "base", "2026-12-31") == (
+        "declared weights (strategies/more.yaml:5:1); step 1 of 2 from BTC 0.7, SOL 0.3 to BTC 0.5,"
+        " ETH 0.5 (strategies/more.yaml:7:1): BTC 0.6, ETH 0.25, SOL 0.15; the next on 2027-01-06"
     )
 
 

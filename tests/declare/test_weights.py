@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.money import WEIGHT_ONE_E18, format_weight, split_exactly
-from stratctl.core.state import Target
+from stratctl.core.state import Course, Target
 from stratctl.documents import Documents, Node, Places, Policy, Project, Read, Strategy
 from stratctl.resolve.circles import circles, in_order
 from stratctl.resolve.proportions import UNIT_E18, capped, exceeds, rounded
@@ -36,7 +36,13 @@ def read(name: str, **written: object) -> Read[Strategy]:
 
 
 def resolved(strategies: Sequence[Read[Strategy]]) -> tuple[dict[str, Target], list[Diagnostic]]:
-    """The targets, and what is wrong."""
+    """The targets of Strategies whose weights stay, and what is wrong."""
+    found, problems = courses(strategies)
+    return {name: target for name, ((_, target),) in found.items()}, problems
+
+
+def courses(strategies: Sequence[Read[Strategy]]) -> tuple[dict[str, Course], list[Diagnostic]]:
+    """The targets by days, and what is wrong."""
     problems: list[Diagnostic] = []
     project = Project(
         kind="Project",

@@ -7,8 +7,8 @@ and is compared with them on generated worlds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
 from fractions import Fraction
 from hashlib import sha256
 from math import ceil
@@ -84,7 +84,7 @@ class _Case:
 
 def answer(world: World) -> Answer:
     """Plan a world the slow way."""
-    strategies = {s.name: s for s in world.strategies}
+    strategies = {s.name: _of_its_day(s, world.as_of) for s in world.strategies}
     live = {(h.strategy, h.code): h for h in world.holders if h.strategy not in world.absent}
     managed = _managed(world, strategies, live)
     found = Answer()
@@ -117,6 +117,19 @@ def answer(world: World) -> Answer:
         if strategy.name in world.absent and not strategy.hold:
             found.created.add(strategy.name)
     return found
+
+
+def _of_its_day(strategy: DesiredStrategy, as_of: str) -> DesiredStrategy:
+    """With the weights of the last day that has begun at midnight UTC."""
+    now = datetime.fromisoformat(as_of)
+    begun = [t for day, t in strategy.course if not day or midnight(day) <= now]
+    own = begun[-1:] or strategy.targets[:1]
+    return replace(strategy, targets=(*own, *strategy.targets[1:]))
+
+
+def midnight(day: str) -> datetime:
+    """When a day begins."""
+    return datetime.combine(date.fromisoformat(day), time(), UTC)
 
 
 def above_caps(

@@ -84,6 +84,12 @@ def _strategy(**said: Any) -> Any:
         said["targets"] = tuple(
             Target(vector(**one["vector"]), tuple(one.get("exits", ()))) for one in said["targets"]
         )
+    if "course" in said:
+        said["course"] = tuple(
+            (day, Target(vector(**one["vector"]), tuple(one.get("exits", ()))))
+            for day, one in said["course"].items()
+        )
+        said["targets"] = (said["course"][-1][1], *said.get("targets", ()))
     if "drift" in said:
         said["drift"] = Drift(**{band: Fraction(text) for band, text in said["drift"].items()})
     if "live_cohort" in said:

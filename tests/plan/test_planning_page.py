@@ -9,6 +9,7 @@ from __future__ import annotations
 import doctest
 import re
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ import yaml
 from stratctl.core.explanation import Explanation, Holdings, Membership, share_e18
 from stratctl.core.money import format_amount, parse_amount
 from stratctl.core.plan import Plan
-from stratctl.core.state import Drift, Target, Verb
+from stratctl.core.state import Course, Drift, Target, Vector, Verb
 from stratctl.core.tables import Workspace
 from stratctl.plan.explain import explained
+from stratctl.resolve.proportions import stepped
 from stratctl.view.because import because, points
 from stratctl.view.summary import fewest
 from stratctl.view.text import WORDS, digits, wrapped
@@ -80,6 +82,7 @@ def world_of(text: str) -> World:
     said: dict[str, Any] = yaml.load(text, Loader=yaml.BaseLoader)
     shares = said.pop("target")
     target = Target(vector(**shares), tuple(said.pop("exits", ())))
+    course = course_of(target, **said.pop("transition")) if "transition" in said else ()
     policy = said.pop("policy", {})
     bands = {"absolute": "0.05", "relative": "0.25", "portfolio": "0.07", **policy.pop("drift", {})}
     declared, holders = [], []
@@ -113,6 +116,7 @@ def world_of(text: str) -> World:
         strategies=[
             strategy(
                 targets=(target,),
+                course=course,
                 rebalance_on=said.pop("on", "drift"),
                 drift=Drift(**{band: Fraction(text) for band, text in bands.items()}),
             )
@@ -126,6 +130,22 @@ def world_of(text: str) -> World:
     )
     assert not {**said, **policy}, (said, policy)
     return world
+
+
+def course_of(
+    target: Target, before: dict[str, str], begins: str, steps: str, every_days: str = "7"
+) -> Course:
+    """The steps of a transition, by the arithmetic that resolves it."""
+    old, new = dict(vector(**before).weights_e18), dict(target.vector.weights_e18)
+    days = [
+        str(date.fromisoformat(begins) + timedelta(days=int(every_days) * step))
+        for step in range(int(steps))
+    ]
+    weights = [stepped(old, new, step, int(steps)) for step in range(int(steps) + 1)]
+    return tuple(
+        (day, Target(Vector(tuple(sorted(each.items()))), ()))
+        for day, each in zip(("", *days), weights, strict=True)
+    )
 
 
 def answer(world: World, space: Workspace) -> Iterator[str]:

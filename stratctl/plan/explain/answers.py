@@ -80,7 +80,7 @@ def _rebalance(known: Known) -> Answer:
     if Verb.REBALANCE in known.verbs:
         row = known.verbs[Verb.REBALANCE]
         epoch = rule("rebalance.epoch", str(strategy.rebalance_epoch), strategy.settings)
-        asked = {"epoch": (epoch,), "changed": (), "unknown": drift}
+        asked = {"epoch": (epoch,), "changed": _step(known), "unknown": drift}
         decided = asked.get(fact["retarget"], (on, *drift))
         edge = to_the_edge(strategy, known.policy.settings) if row.aimed else ()
         return Answer("rebalance", True, fact["retarget"], row.reason, (*decided, *edge))
@@ -145,6 +145,15 @@ def _held_back(known: Known, about: str, why: str, detail: str) -> Answer:
     elif why == "hold" and strategy.hold:
         rules = (Rule("hold", "true", dict(strategy.settings).get("hold", strategy.span)),)
     return Answer(about, False, why, detail, rules)
+
+
+def _step(known: Known) -> tuple[Rule, ...]:
+    """The step that changed a target, where its weights move by dates."""
+    found = known.strategy.targets[known.fact["target"]].provenance
+    if found is None or found.step is None:
+        return ()
+    step = found.step
+    return (Rule("transition", f"step {step.number} of {step.steps}", step.span),)
 
 
 def _stages(known: Known) -> tuple[Rule, ...]:
