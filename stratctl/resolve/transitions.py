@@ -79,7 +79,7 @@ def at_step(
         vector=vector,
         exits=tuple(asset for asset in target.exits if asset not in vector.assets),
         provenance=replace(rule, vector=vector, step=step),
-        span=target.span,
+        span=span if step.next_on else target.span,
     )
 
 
