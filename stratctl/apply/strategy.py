@@ -4,7 +4,9 @@
 
     resume ─► create, metadata ─► liquidate ─► partial sell ─► top up ─► enroll
            ─► barrier: all ours terminal, plan again, never more than approved
-           ─► rebalance ─► flags
+           ─► rebalance
+           ─► again, where a partial sell stands behind it: what fits now is sold, the rest waits
+           ─► flags
 
 A doubt about one participant parks that participant; a doubt about a call stops the Strategy.
 """
@@ -48,9 +50,10 @@ def apply_strategy(
     """Carry out one Strategy's part of an approved plan.
 
     Every event must be durable before its Receipt is sent back. ``replan`` is called at the
-    barrier when a trading call was made before it, and returns the REBALANCE and FLAGS calls that
-    are still wanted. Raises JournalUnavailable for a receipt that carries another body's digest;
-    everything else becomes a Problem of the result.
+    barrier when a trading call was made before it, and before calls that stand behind a rebalance.
+    It returns those of all these calls, and of REBALANCE and FLAGS, that are wanted and can be
+    carried out as things are then. Raises JournalUnavailable for a receipt that carries another
+    body's digest; everything else becomes a Problem of the result.
     """
     run = _StrategyRun(work, Caller(writer, pace or Pace(), stopping), breaker, replan)
     yield from run.steps()
@@ -110,10 +113,17 @@ class _StrategyRun:
         if self.work.resume is not None:
             yield from self._resume(self.work.resume)
         for each in self.work.calls:
-            if each.call.verb not in AFTER_BARRIER:
+            if each.call.verb not in AFTER_BARRIER and not each.call.after_rebalance:
                 yield from self._call(each)
-        for each in (yield from self._barrier()):
+        last = yield from self._barrier()
+        for each in last:
+            if each.call.verb is Verb.REBALANCE:
+                yield from self._call(each)
+        for each in (yield from self._behind()):
             yield from self._call(each)
+        for each in last:
+            if each.call.verb is Verb.FLAGS:
+                yield from self._call(each)
 
     def _call(self, each: CallWork) -> Said[None]:
         if self.stopped or each.call.number in self.done:
@@ -136,6 +146,47 @@ class _StrategyRun:
         approved = [each for each in self.work.calls if each.call.verb in AFTER_BARRIER]
         if self.stopped or not approved or not self.outcomes:
             return approved
+        replanned = yield from self._replanned()
+        if replanned is None:
+            return ()
+        wanted = [each for each in replanned if each.call.verb in AFTER_BARRIER]
+        # A call that is wanted no more has its result: live already shows what it was to bring.
+        still = {each.call.number for each in wanted}
+        self.done += [each.call.number for each in approved if each.call.number not in still]
+        return wanted
+
+    def _behind(self) -> Said[Sequence[CallWork]]:
+        """Partial sells that fit only what a rebalance leaves, as far as they do fit now.
+
+        Live and the journal are asked, whatever this run did before: who was not rebalanced, or
+        not to what was expected, keeps what it holds, and its sell waits for the next plan.
+        """
+        approved = [each for each in self.work.calls if each.call.after_rebalance]
+        if self.stopped or not approved:
+            return ()
+        replanned = yield from self._replanned()
+        if replanned is None:
+            return ()
+        wanted = [each for each in replanned if each.call.after_rebalance]
+        ready = {(each.call.number, row.participant_code) for each in wanted for row in each.rows}
+        waiting = [
+            row
+            for each in approved
+            for row in each.rows
+            if (each.call.number, row.participant_code) not in ready
+        ]
+        if waiting:
+            why = "what is to be sold is not held, because its rebalance has not brought it"
+            yield from self._say(self._problem("E_SELL_WAITS", why, waiting))
+        return wanted
+
+    def _replanned(self) -> Said[Sequence[CallWork] | None]:
+        """What is still wanted of approved calls after the barrier; None stops the Strategy."""
+        approved = [
+            each
+            for each in self.work.calls
+            if each.call.verb in AFTER_BARRIER or each.call.after_rebalance
+        ]
         try:
             wanted = self.replan()
             extra = _rows(wanted) - _rows(approved)
@@ -143,13 +194,10 @@ class _StrategyRun:
                 raise PlanStale(f"the new plan wants more than was approved: {min(extra)[1]}")
         except PlanStale as error:
             yield from self._stop(self._problem("E_PLAN_STALE", error.summary))
-            return ()
+            return None
         except ProviderError as error:
             yield from self._stop(self._problem("E_READ_FAILED", error.summary))
-            return ()
-        # A call that is wanted no more has its result: live already shows what it was to bring.
-        still = {each.call.number for each in wanted}
-        self.done += [each.call.number for each in approved if each.call.number not in still]
+            return None
         return wanted
 
     # --- trading calls ----------------------------------------------------------------------------
@@ -427,7 +475,7 @@ class _StrategyRun:
         yield from self._say(problem)
 
 
-def _rows(calls: Sequence[CallWork]) -> set[tuple[str, str, str, str, int, bool | None]]:
+def _rows(calls: Sequence[CallWork]) -> set[tuple[str, str, str, str, int, int, bool | None]]:
     """What calls after the barrier do, row by row."""
     return {
         (
@@ -436,6 +484,7 @@ def _rows(calls: Sequence[CallWork]) -> set[tuple[str, str, str, str, int, bool 
             each.call.vector.text if each.call.vector else "",
             each.call.target_text,
             each.call.target_epoch,
+            row.amount_minor or 0,
             row.auto_rebalance,
         )
         for each in calls

@@ -92,7 +92,7 @@ class Position:
     minimum_e8: int
     now_e8: int | None
     after_e8: int | None
-    """After the plan's flow."""
+    """After the plan's flow, but for one that stands behind a rebalance."""
     leg_e8: int | None
     """What a rebalance of the plan trades: buys above zero, sells below. None without one."""
     breached: bool

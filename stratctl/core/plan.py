@@ -75,6 +75,8 @@ class Call:
     slot: int | None
     body_json: str
     """Canonical JSON body of CREATE and METADATA; empty for verbs whose body is made of rows."""
+    after_rebalance: bool = False
+    """Of a partial sell: what it sells is held only once its participants were rebalanced."""
 
     @property
     def requests(self) -> int:
@@ -321,7 +323,8 @@ class Plan:
             vector = call.vector.text if call.vector else None
             target = (vector, call.target_text, call.target_epoch)
             size = (call.currency, call.rows, call.amount_minor)
-            yield canonical(["call", *what, *target, *size, call.body_json])
+            when = ["after_rebalance"] if call.after_rebalance else []
+            yield canonical(["call", *what, *target, *size, call.body_json, *when])
         for acknowledgement in self.acknowledgements:
             yield canonical(["acknowledgement", acknowledgement.id])
 

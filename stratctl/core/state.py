@@ -63,7 +63,8 @@ class Verb(StrEnum):
 
 
 VERB_ORDER = tuple(Verb)
-"""The order of calls in a Strategy; the barrier stands just before REBALANCE."""
+"""The order of calls in a Strategy; the barrier stands just before REBALANCE. A partial sell that
+needs its rebalance first stands behind it."""
 
 TRADING_VERBS = (Verb.LIQUIDATE, Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.ENROLL, Verb.REBALANCE)
 """The verbs that use a slot and become an Operation."""

@@ -278,8 +278,8 @@ class _Apply:
                 self._failed.set()
 
     def _replan(self, work: StrategyWork, given: PlanInput, agreed: Plan) -> tuple[CallWork, ...]:
-        """At the barrier: read this Strategy again; its rebalances and flags may only shrink, and
-        prices may not have moved too far since they were agreed to."""
+        """At the barrier, and behind a rebalance: read this Strategy again; what is left of its
+        calls may only shrink, and prices may not have moved too far since they were agreed to."""
         only = narrowed(given.configuration, target=[work.strategy], exclude=())
         booked = self._journal.booked(self._session.workspace)
         live = self._session.read_live(only, booked, self._conversation.progress)
@@ -298,9 +298,13 @@ class _Apply:
             )
         except InputError as error:
             raise PlanStale(f"live moved: {error.diagnostics[0].detail}") from error
-        late = [each for each in work.calls if each.call.verb in (Verb.REBALANCE, Verb.FLAGS)]
+        late = [
+            each
+            for each in work.calls
+            if each.call.verb in (Verb.REBALANCE, Verb.FLAGS) or each.call.after_rebalance
+        ]
         wanted = shrunk(late, fresh)
-        if any(each.call.verb is Verb.REBALANCE for each in wanted):
+        if any(each.call.verb in SELLING_VERBS for each in wanted):
             read = {price[:2] for price in fresh.prices}
             known = tuple(price for price in agreed.prices if price[:2] in read)
             refuse_moved_prices(replace(agreed, prices=known), fresh, self._session)

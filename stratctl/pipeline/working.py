@@ -124,12 +124,12 @@ def call_works(plan: Plan) -> tuple[CallWork, ...]:
 def shrunk(approved: Sequence[CallWork], fresh: Plan) -> tuple[CallWork, ...]:
     """The approved calls with those of their rows that a fresh plan still has.
 
-    A row is the same only where verb, vector and flag are: another target is another row.
-    Traders are as the fresh plan read them.
+    A row is the same only where verb, vector and flag are: another target is another row. What
+    still has to wait for a rebalance is not among them. Traders are as the fresh plan read them.
     """
     still = {
         (work.call.verb, _vector_text(work.call), row): trader
-        for work in call_works(fresh)
+        for work in call_works(_at_once(fresh))
         for row, trader in zip(work.rows, work.traders or repeat(_NO_TRADER), strict=False)
     }
     works = []
@@ -176,7 +176,12 @@ def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | N
     if not agreed and intent.vector_text:
         agreed = ((intent.strategy, intent.verb, Vector.of_text(intent.vector_text)),)
     plan = make(replace(given, live=live, reusable_acknowledgements=own, agreed=agreed))
-    return not plan.stopped and _covers(plan, intent)
+    return not plan.stopped and _covers(_at_once(plan), intent)
+
+
+def _at_once(plan: Plan) -> Plan:
+    """Without the calls that fit only what a rebalance leaves."""
+    return replace(plan, calls=tuple(call for call in plan.calls if not call.after_rebalance))
 
 
 def _covers(plan: Plan, intent: Intent) -> bool:

@@ -20,6 +20,7 @@ from stratctl.plan.edge import at_the_edge
 from stratctl.plan.flows import flow_rows, forfeited_rows
 from stratctl.plan.guards import guard_findings, measures, valid_acknowledgements
 from stratctl.plan.impact import float_needs, impacts
+from stratctl.plan.late import behind_rebalances
 from stratctl.plan.order import fences, ordered_calls
 from stratctl.plan.parking import released
 from stratctl.plan.rebalance import rebalance_rows, refuse_dropped_assets
@@ -94,8 +95,10 @@ def worked_out(
     if sharing is not None:
         flows, aims = sharing.flows, sharing.aims
         rebalances = rebalance_rows(changes, live, terms, flows.sent, aims)
+    flows = behind_rebalances(flows, rebalances, terms, valid)
     if policy.destination == "edge":
-        edges = at_the_edge(changes, terms, rebalances, origin.agreed)
+        late = flows.sent if flows.any_late else None
+        edges = at_the_edge(changes, terms, rebalances, origin.agreed, late=late)
         if edges is not None:
             rebalances, aims = edges.rebalances, both(aims, edges.aims)
     calls, rows = ordered_calls(

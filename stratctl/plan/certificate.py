@@ -79,6 +79,8 @@ def _certificate(
         because = f"{people}, at most {per_call} a call"
         if verb is not Verb.LIQUIDATE:
             because = f"{_counted(len(rows_by_vector), 'vector')}, {because}"
+        if len({call.after_rebalance for call in calls}) > 1:
+            because += "; nobody waits for a rebalance who can be paid before it"
     return Certificate(strategy, verb, calls=requests, least=least, because=because)
 
 

@@ -70,7 +70,8 @@ valued AS (
     {aimed}
 ),
 flowed AS (
-    SELECT *, greatest(0, before_e8 + {flow}) AS held_e8 FROM valued
+    -- Below nothing only until the rebalance that a partial sell stands behind.
+    SELECT *, before_e8 + {flow} AS held_e8 FROM valued
 ),
 every AS (
     SELECT strategy, target, cohort, participant_code, rebalanced, weight_e18, minimum_e8,

@@ -11,7 +11,8 @@ After a rebalance everybody holds the vector that was sent, whatever was held be
     sum over participants of V_p * 1/2 * sum over assets of |a_i - x_pi|
 
 with x the shares held: a weighted median, clipped to the band. Who is in band is never sent it. A
-changed target or a raised epoch asks for the target itself, and then all go there in one call.
+changed target or a raised epoch asks for the target itself, and then all go there in one call. So
+does a partial sell that follows the rebalance, because it is sized by the target's weights.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from stratctl.core.change import Changes
+    from stratctl.core.tables import Table
     from stratctl.plan.terms import Terms
 
 MIXES_MAX = 256
@@ -51,10 +53,13 @@ def at_the_edge(
     terms: Terms,
     rebalances: Rebalances,
     kept: Collection[tuple[str, Verb, Vector]],
+    *,
+    late: Table | None = None,
 ) -> Edges | None:
     """The rebalances with the vectors that end inside the bands; None where no target has one.
 
-    ``kept``: vectors that were approved, which stay as long as they still do.
+    ``kept``: vectors that were approved, which stay as long as they still do. ``late``: the flows
+    that are sent, where some stand behind a rebalance.
     """
     space = changes.rows.workspace
     hysteresis = {c.desired.name: c.desired.drift.hysteresis for c in changes.strategies}
@@ -64,7 +69,7 @@ def at_the_edge(
         for index, target in enumerate(change.desired.targets)
     }
     chosen: dict[tuple[str, int], Vector] = {}
-    for strategy, target in _breached(changes, rebalances):
+    for strategy, target in _breached(changes, rebalances, late):
         bands = _bands(terms, strategy, target)
         declared = targets[strategy, target]
         approved = [v for name, verb, v in kept if name == strategy and verb is Verb.REBALANCE]
@@ -100,14 +105,19 @@ def at_the_edge(
     return Edges(_aimed(rebalances, aims), aims)
 
 
-def _breached(changes: Changes, rebalances: Rebalances) -> list[tuple[str, int]]:
+def _breached(
+    changes: Changes, rebalances: Rebalances, late: Table | None
+) -> list[tuple[str, int]]:
     """Targets whose rebalances only bands ask for."""
+    asked, joined = "retarget IN ('changed', 'epoch')", ""
+    if late is not None:
+        asked += " OR coalesce(late.after_rebalance, false)"
+        joined = f"LEFT JOIN {late} AS late USING (strategy, participant_code)"
     return changes.rows.workspace.rows(
         f"""
         SELECT strategy, sent.target
         FROM {rebalances.sent} AS sent JOIN {changes.rows} USING (strategy, participant_code)
-        GROUP BY strategy, sent.target
-        HAVING NOT bool_or(retarget IN ('changed', 'epoch')) ORDER BY ALL
+        {joined} GROUP BY strategy, sent.target HAVING NOT bool_or({asked}) ORDER BY ALL
         """
     )
 

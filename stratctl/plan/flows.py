@@ -37,12 +37,17 @@ SENT_ROWS = {
     "line": "INTEGER",
     "moved_e8": "DECIMAL(38,0)",
     "value_e8": "DECIMAL(38,0)",
+    "after_rebalance": "BOOLEAN",
 }
 """Rows to send, before they are grouped into calls. ``value_e8``: of a sell, what the priced
 assets of the participant are worth now."""
 
 _JUDGED_ROWS = {
-    **{column: kind for column, kind in SENT_ROWS.items() if column not in ("reason", "moved_e8")},
+    **{
+        column: kind
+        for column, kind in SENT_ROWS.items()
+        if column not in ("reason", "moved_e8", "after_rebalance")
+    },
     "minor_e8": "HUGEINT",
     "short_asset": "VARCHAR",
     "flow_least": "VARCHAR",
@@ -53,11 +58,13 @@ _JUDGED_ROWS = {
     "recorded": "BOOLEAN",
     "stale": "BOOLEAN",
     "paired": "BOOLEAN",
+    "after_rebalance": "BOOLEAN",
     "held_back": "VARCHAR",
 }
 """Every flow that is wanted; ``held_back`` says why it is not sent, or NULL. ``recorded``: the
 journal knows since when it waits; ``stale``: it waits for too long; ``paired``: its participant has
-one in the other direction as well."""
+one in the other direction as well; ``after_rebalance``: it fits only what a rebalance of this plan
+leaves."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +79,10 @@ class Flows:
     """What lets stale flows move."""
     judged: Table
     """Every flow that is wanted, beside what holds it back."""
+    infeasible: int
+    """How many partial sells do not fit what is held."""
+    any_late: bool = False
+    """Whether some stand behind a rebalance."""
 
 
 _FLOWS = """
@@ -127,7 +138,7 @@ SELECT strategy, strategy_id, participant_code, verb, target, amount_minor,
     coalesce(waited.since, unknown.unknown_since, $1) AS waiting_since,
     waited.since IS NOT NULL AS recorded,
     coalesce(coalesce(waited.since, unknown.unknown_since) < $2, false) AS stale,
-    false AS paired,
+    false AS paired, false AS after_rebalance,
     CASE
         WHEN stopped IS NOT NULL THEN stopped
         WHEN verb = 'both' THEN 'both_totals_rise'
@@ -276,9 +287,13 @@ def moved_once(sent: Table) -> Table:
 def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
     """Judged flows as what is sent and what is not."""
     space = judged.workspace
-    stale = space.one(
-        f"SELECT count(*) FROM {judged} WHERE held_back = 'stale_flow' AND {_LISTED}"
-    )[0]
+    stale, infeasible = space.one(
+        f"""
+        SELECT count(*) FILTER (held_back = 'stale_flow'),
+            count(*) FILTER (held_back = 'partial_sell_infeasible')
+        FROM {judged} WHERE {_LISTED}
+        """
+    )
     covering = next((each for each in valid if stale and covers(each, STALE_RULE, stale)), None)
     sendable = "held_back IS NULL" + (" OR held_back = 'stale_flow'" if covering else "")
     sent = space.select(
@@ -292,11 +307,13 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
                 WHEN 'partial_sell' THEN 'withdrawn rose'
                 WHEN 'top_up' THEN 'contributed rose'
                 ELSE 'not enrolled yet'
-            END || CASE WHEN held_back = 'stale_flow' AND recorded
+            END || CASE WHEN after_rebalance
+                THEN ', and only its rebalance brings what is to be sold' ELSE '' END
+            || CASE WHEN held_back = 'stale_flow' AND recorded
                 THEN ', waiting since ' || left(waiting_since, 10) ELSE '' END AS reason,
             cohort, file, line,
             coalesce(amount_minor * minor_e8, value_e8::HUGEINT, 0)::DECIMAL(38,0) AS moved_e8,
-            value_e8
+            value_e8, after_rebalance
         FROM {judged} WHERE {sendable}
         """,
     )
@@ -325,7 +342,7 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
         FROM {judged} WHERE NOT ({sendable}) AND {_LISTED}
         """,
     )
-    return Flows(sent, blocked, (covering,) if covering else (), judged)
+    return Flows(sent, blocked, (covering,) if covering else (), judged, infeasible)
 
 
 def _stale_detail(stale: int) -> str:

@@ -274,8 +274,13 @@ class _Search:
         return (*each, min(map(sum, bounds)))  # type: ignore[return-value]  # three and one
 
     def _least_side(self, side: tuple[Vintage, ...], free: frozenset[int]) -> int:
-        """A call has one vector and at most so many participants."""
-        return max(_least_groups(side, free), self._calls(sum(v.members for v in side)))
+        """A call has one vector and at most so many participants.
+
+        Who is rebalanced can be paid out behind it, where the target's weights fit whatever was
+        held, so outflows that may be rebalanced prove nothing about vectors before it.
+        """
+        early = tuple(v for v in side if v.buying or not (v.may_rebalance and v.target in free))
+        return max(_least_groups(early, free), self._calls(sum(v.members for v in side)))
 
 
 def _as_kept(

@@ -1,7 +1,8 @@
 """From rows to calls: grouped by vector, split only by size, in the one order that is safe.
 
 In a Strategy: create and metadata, liquidate, partial sell, top up, enroll, then the barrier (all
-of these terminal, live read again), then rebalance, then flags. Strategies run side by side.
+of these terminal, live read again), then rebalance, then partial sells that fit only what it
+leaves, then flags. Strategies run side by side.
 """
 
 from __future__ import annotations
@@ -27,17 +28,19 @@ _PLACED_ROWS = {
     "verb": "VARCHAR",
     "participant_code": "VARCHAR",
     "vector_text": "VARCHAR",
+    "after_rebalance": "BOOLEAN",
     "part": "BIGINT",
     "target": "INTEGER",
     "amount_minor": "BIGINT",
 }
-"""Which call each row is in: those of one Strategy, verb and vector, by part."""
+"""Which call each row is in: those of one Strategy, verb, vector and place, by part."""
 
 _NUMBER_ROWS = {
     "call": "INTEGER",
     "strategy": "VARCHAR",
     "verb": "VARCHAR",
     "vector_text": "VARCHAR",
+    "after_rebalance": "BOOLEAN",
     "part": "BIGINT",
 }
 
@@ -68,7 +71,7 @@ def ordered_calls(
             CASE WHEN exited THEN 'status is exited'
                  WHEN flag THEN 'auto_rebalance is declared true'
                  ELSE 'auto_rebalance is declared false' END,
-            cohort, file, line, 0, NULL
+            cohort, file, line, 0, NULL, false
         FROM {changes.rows} WHERE flag_differs AND stopped IS NULL
     )"""
     # The text of a hash up to its twelfth digit is sorted by in half the time of all of it.
@@ -76,14 +79,14 @@ def ordered_calls(
         "placed",
         _PLACED_ROWS,
         f"""
-        SELECT strategy, verb, participant_code, vector_text,
+        SELECT strategy, verb, participant_code, vector_text, after_rebalance,
             CASE verb WHEN 'flags' THEN 0 ELSE (row_number() OVER (
-                PARTITION BY strategy, verb, vector_text
+                PARTITION BY strategy, verb, vector_text, after_rebalance
                 ORDER BY left(md5(strategy || ' ' || participant_code), 12), participant_code
             ) - 1) // {per_call:d} END AS part,
             target, amount_minor
         FROM (
-            SELECT strategy, verb, participant_code, target, amount_minor,
+            SELECT strategy, verb, participant_code, target, amount_minor, after_rebalance,
                 {chosen}CASE WHEN verb IN ('liquidate', 'flags') THEN ''
                     WHEN verb = 'rebalance' THEN rebalance_text
                     ELSE target_text END{end} AS vector_text
@@ -94,7 +97,14 @@ def ordered_calls(
     aimed = {} if aims is None else aims.vectors
     calls = tuple(_calls(changes.strategies, _groups(placed), aimed))
     keys = [
-        (call.number, call.strategy, call.verb.value, call.vector.text if call.vector else "", part)
+        (
+            call.number,
+            call.strategy,
+            call.verb.value,
+            call.vector.text if call.vector else "",
+            call.after_rebalance,
+            part,
+        )
         for call, part in calls
         if call.rows
     ]
@@ -106,8 +116,8 @@ def ordered_calls(
         SELECT call, participant_code, every.amount_minor, auto_rebalance,
             trader_id, trader_updated_at, reason, cohort, file, line, moved_e8
         FROM {every} AS every
-        JOIN {placed} AS placed USING (strategy, verb, participant_code)
-        JOIN {numbers} AS numbers USING (strategy, verb, vector_text, part)
+        JOIN {placed} AS placed USING (strategy, verb, participant_code, after_rebalance)
+        JOIN {numbers} AS numbers USING (strategy, verb, vector_text, after_rebalance, part)
         ORDER BY call, participant_code
         """,
     )
@@ -120,26 +130,32 @@ class _Group:
 
     verb: Verb
     vector_text: str
+    after_rebalance: bool
     part: int
     target: int
     rows: int
     amount_minor: int
 
+    @property
+    def place(self) -> tuple[int, bool, str, int]:
+        """Where it stands among the groups of its Strategy."""
+        stands_with = Verb.REBALANCE if self.after_rebalance else self.verb
+        return VERB_ORDER.index(stands_with), self.after_rebalance, self.vector_text, self.part
+
 
 def _groups(placed: Table) -> dict[str, list[_Group]]:
     """Groups per Strategy, in the order in which they are sent."""
     found: dict[str, list[_Group]] = {}
-    for strategy, verb, vector_text, part, target, rows, amount_minor in placed.workspace.rows(
+    for strategy, verb, *rest in placed.workspace.rows(
         f"""
-        SELECT strategy, verb, vector_text, part, min(target), count(*),
+        SELECT strategy, verb, vector_text, after_rebalance, part, min(target), count(*),
             coalesce(sum(amount_minor), 0)::HUGEINT
         FROM {placed} GROUP BY ALL ORDER BY ALL
         """
     ):
-        group = _Group(Verb(verb), vector_text, part, target, rows, amount_minor)
-        found.setdefault(strategy, []).append(group)
+        found.setdefault(strategy, []).append(_Group(Verb(verb), *rest))
     for groups in found.values():
-        groups.sort(key=lambda g: (VERB_ORDER.index(g.verb), g.vector_text, g.part))
+        groups.sort(key=lambda group: group.place)
     return found
 
 
@@ -209,6 +225,7 @@ def _group_call(change: StrategyChange, group: _Group, *, number: int, slot: int
         amount_minor=group.amount_minor,
         slot=slot if change.live and group.verb in TRADING_VERBS else None,
         body_json="",
+        after_rebalance=group.after_rebalance,
     )
 
 

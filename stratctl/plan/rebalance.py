@@ -266,7 +266,7 @@ def rebalance_rows(
             END AS reason,
             change.cohort, change.file, change.line,
             judged.sold_e8::DECIMAL(38,0) AS moved_e8,
-            judged.whole_e8::DECIMAL(38,0) AS value_e8
+            judged.whole_e8::DECIMAL(38,0) AS value_e8, false AS after_rebalance
         FROM {judged} AS judged
         JOIN {changes.rows} AS change USING (strategy, participant_code)
         WHERE verdict = 'send'

@@ -16,6 +16,7 @@ from stratctl.core.explanation import (
     share_e18,
 )
 from stratctl.core.money import WEIGHT_ONE_E18
+from stratctl.core.state import Verb
 from stratctl.view.text import money, place, safe
 
 BECAUSE: Mapping[str, str] = {
@@ -102,7 +103,7 @@ def at(span: Span | None, otherwise: str) -> str:
 def _happens(answer: Answer, one: Explanation) -> str:
     said, numbers = safe(answer.detail) or BECAUSE[answer.why], ""
     if answer.about == "flow" and one.declaration:
-        numbers = _declared_and_moved(one.declaration, one.currency)
+        numbers = _declared_and_moved(answer, one.declaration, one.currency)
     elif answer.about == "rebalance" and one.holdings:
         numbers = _drift(answer, one.holdings)
     elif answer.why == "differs" and one.declaration:
@@ -110,12 +111,12 @@ def _happens(answer: Answer, one: Explanation) -> str:
     return f"{said}: {numbers}" if numbers else said
 
 
-def _declared_and_moved(declared: Declaration, currency: str) -> str:
+def _declared_and_moved(answer: Answer, declared: Declaration, currency: str) -> str:
     said, moved = declared.totals, declared.moved
-    if said.contributed_minor > moved.contributed_minor:
-        sums = (said.contributed_minor, moved.contributed_minor)
-    else:
+    if answer.why == Verb.PARTIAL_SELL:
         sums = (said.withdrawn_minor, moved.withdrawn_minor)
+    else:
+        sums = (said.contributed_minor, moved.contributed_minor)
     return f"{money(sums[0], currency)} is declared, {money(sums[1], currency)} has moved"
 
 

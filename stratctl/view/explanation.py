@@ -201,14 +201,13 @@ class _Page:
 
 
 def _row_of(answer: Answer, one: Explanation) -> Membership | None:
-    """The row of the plan that an answer speaks of."""
-    verbs = {
-        "flow": (Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.ENROLL),
-        "exit": (Verb.LIQUIDATE,),
-        "rebalance": (Verb.REBALANCE,),
-        "flag": (Verb.FLAGS,),
-    }[answer.about]
-    return next((row for row in one.memberships if row.call.verb in verbs), None)
+    """The row of the plan that an answer speaks of; of flows there may be one each way."""
+    verb = {
+        "exit": Verb.LIQUIDATE,
+        "rebalance": Verb.REBALANCE,
+        "flag": Verb.FLAGS,
+    }.get(answer.about, answer.why)
+    return next((row for row in one.memberships if row.call.verb == verb), None)
 
 
 def _amount(row: Membership, currency: str) -> str:
@@ -243,7 +242,7 @@ def _call_facts(one: CallExplanation) -> Iterator[str]:
     if one.reasons:
         listed = "; ".join(f"{rows:,} because {safe(why)}" for why, rows in one.reasons if why)
         yield f"why: {listed}" if listed else "why: as declared"
-    yield f"when: {_WHEN[call.verb]}"
+    yield f"when: {_BEHIND if call.after_rebalance else _WHEN[call.verb]}"
     fewest = "the fewest" if one.calls == one.least else f"the fewest would be {one.least:,}"
     calls = count(one.calls, "call")
     yield f"{calls} of this kind in the Strategy, {fewest}: {safe(one.certificate)}"
@@ -268,11 +267,16 @@ _WHEN = {
     Verb.PARTIAL_SELL: "after liquidations and before anything is bought",
     Verb.TOP_UP: "after everything that pays out",
     Verb.ENROLL: "after everything that pays out, and after top-ups",
-    Verb.REBALANCE: "last of what trades: after all other calls of the Strategy have ended, live is"
-    " read again, and who no longer needs it drops out",
+    Verb.REBALANCE: "behind the barrier: when all calls before it have ended, live is read again,"
+    " and who no longer needs it drops out",
     Verb.FLAGS: "at the end, one request for each Trader",
 }
 """The one order of calls in a Strategy, which is the order of VERB_ORDER."""
+
+_BEHIND = (
+    "behind the rebalance that brings what is sold: when it has ended, live is read again, and what"
+    " does not fit then waits for the next plan"
+)
 
 
 def _totals(totals: Totals, currency: str) -> str:

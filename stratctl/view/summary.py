@@ -279,7 +279,8 @@ def _chapter(
 
 def _groups(plan: Plan) -> Iterable[Group]:
     def sameness(call: Call) -> tuple[object, ...]:
-        return (call.strategy, call.verb, call.vector, call.target_text, call.target_epoch)
+        target = (call.vector, call.target_text, call.target_epoch)
+        return (call.strategy, call.verb, *target, call.after_rebalance)
 
     for _, same in groupby(plan.calls, sameness):
         calls = tuple(same)

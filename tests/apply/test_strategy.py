@@ -293,6 +293,68 @@ def test_a_replan_that_fails_stops_the_strategy(
     assert (codes(result.problems), result.left) == ([code], (2,))
 
 
+def behind(*named: str, amount: int, number: int) -> CallWork:
+    """A partial sell that stands behind a rebalance."""
+    sell = a_call(Verb.PARTIAL_SELL, rows(*named, amount=amount), number=number)
+    plain = tuple(replace(row, auto_rebalance=None) for row in sell.rows)
+    return CallWork(replace(sell.call, after_rebalance=True), plain)
+
+
+@pytest.mark.parametrize("fitting", [("CUST01", "CUST02"), ("CUST02",), ()])
+def test_behind_a_rebalance_only_what_fits_then_is_sold(
+    fitting: tuple[str, ...], tmp_path: Path
+) -> None:
+    """After the rebalance and before flags; live is read again even if nothing went before it."""
+    provider = Provider()
+    read: list[int] = []
+
+    def replan() -> Sequence[CallWork]:
+        read.append(len(provider.operations))
+        return (behind(*fitting, amount=300, number=2),) if fitting else ()
+
+    rebalance = a_call(Verb.REBALANCE, rows("CUST01", "CUST02"))
+    work = a_work((rebalance, behind("CUST01", "CUST02", amount=300, number=2), flags("CUST01")))
+    result, events = run(tmp_path, work, ModelWriter(provider), replan=replan)
+    intents = [event for event in events if isinstance(event, Intent)]
+    sold = [Verb.PARTIAL_SELL] if fitting else []
+    assert [intent.verb for intent in intents] == [Verb.REBALANCE, *sold, Verb.FLAGS]
+    assert read == [1]
+    waiting = tuple(code for code in ("CUST01", "CUST02") if code not in fitting)
+    assert [problem.participants for problem in result.problems] == ([waiting] if waiting else [])
+    assert set(codes(result.problems)) <= {"E_SELL_WAITS"}
+    assert result.left == (() if fitting else (2,))
+
+
+@pytest.mark.parametrize(
+    ("amount", "error", "code"),
+    [(301, None, "E_PLAN_STALE"), (300, BadResponse("x"), "E_READ_FAILED")],
+)
+def test_a_sell_behind_a_rebalance_never_grows(
+    amount: int, error: Exception | None, code: str, tmp_path: Path
+) -> None:
+    """More than was approved, or a read that fails, stops the Strategy: its flags wait as well."""
+
+    def replan() -> Sequence[CallWork]:
+        if error:
+            raise error
+        return (behind("CUST01", amount=amount, number=2),)
+
+    rebalance = a_call(Verb.REBALANCE, rows("CUST01"))
+    work = a_work((rebalance, behind("CUST01", amount=300, number=2), flags("CUST01")))
+    result, _ = run(tmp_path, work, ModelWriter(Provider()), replan=replan)
+    assert (codes(result.problems), result.done, result.left) == ([code], (1,), (2, 9))
+
+
+def test_a_sell_whose_rebalance_failed_in_part_is_not_sent(tmp_path: Path) -> None:
+    """Whatever the new plan says: a person decides first what became of the legs."""
+    provider = Provider(legs={"CUST01": "failed"})
+    sell = behind("CUST01", amount=300, number=2)
+    work = a_work((a_call(Verb.REBALANCE, rows("CUST01")), sell))
+    result, events = run(tmp_path, work, ModelWriter(provider), replan=lambda: (sell,))
+    assert [e.verb for e in events if isinstance(e, Intent)] == [Verb.REBALANCE]
+    assert (codes(result.problems), result.left) == (["E_EXECUTION_MIXED"], (2,))
+
+
 # --- create, metadata, flags ----------------------------------------------------------------------
 
 

@@ -216,19 +216,25 @@ def weights_are_exact(world: World) -> None:
 
 
 def nothing_is_sold_that_is_not_held(world: World) -> None:
-    """I23: partial sells fit the holdings; settling never goes below nothing."""
+    """I23: partial sells fit the holdings, or what their rebalance leaves of them; settling never
+    goes below nothing."""
     plan = _plan(world)
     if plan is None:
         return
     live = {(h.strategy, h.code): h for h in world.holders}
-    for name, verb, vector, code, amount, _ in rows_of(plan):
-        if verb is not Verb.PARTIAL_SELL:
+    calls = {call.number: call for call in plan.calls if call.verb is Verb.PARTIAL_SELL}
+    left = live
+    if any(call.after_rebalance for call in plan.calls):
+        left = {(h.strategy, h.code): h for h in settle(world, _without_late(plan)).holders}
+    for number, code, amount, *_ in plan.rows.rows():
+        call = calls.get(number)
+        if call is None or call.vector is None:
             continue
-        values = worth(live[name, code], world.prices)
-        for part in vector.split(", "):
-            asset, weight = part.split(" ")
-            if asset in world.prices or asset not in live[name, code].holds:
-                assert Fraction(amount or 0, 100) * Fraction(weight) <= values.get(asset, 0)
+        holder = (left if call.after_rebalance else live)[call.strategy, code]
+        values = worth(holder, world.prices)
+        for asset, weight in call.vector.weights_e18:
+            if asset in world.prices or asset not in holder.holds:
+                assert Fraction(amount * weight, 100 * 10**18) <= values.get(asset, 0)
     settle(world, plan)
 
 
@@ -243,8 +249,12 @@ def calls_stand_in_order(world: World) -> None:
     heads = {fence.strategy: fence.head_slot for fence in plan.fences}
     for name in set(names):
         own = [call for call in plan.calls if call.strategy == name]
-        places = [VERB_ORDER.index(call.verb) for call in own]
+        places = [
+            VERB_ORDER.index(Verb.REBALANCE if call.after_rebalance else call.verb) for call in own
+        ]
         assert places == sorted(places)
+        waits = [call.after_rebalance for call in own if call.verb is not Verb.FLAGS]
+        assert waits == sorted(waits)
         slots = [call.slot for call in own if call.slot is not None]
         assert slots == list(range(heads[name] + 1, heads[name] + 1 + len(slots)))
     assert all(call.rows <= world.per_call for call in plan.calls if call.verb is not Verb.FLAGS)
@@ -252,7 +262,8 @@ def calls_stand_in_order(world: World) -> None:
     sharing = {total.strategy for total in plan.totals}
     for certificate in plan.certificates:
         assert certificate.least <= certificate.calls
-        assert certificate.tight or certificate.strategy in sharing
+        late = {call.after_rebalance for call in plan.calls if call.verb is certificate.verb}
+        assert certificate.tight or certificate.strategy in sharing or len(late) == 2
 
 
 def sides_are_obeyed(world: World) -> None:
@@ -341,8 +352,13 @@ def _parts(vector: str) -> list[str]:
 
 def _only_flows(plan: Plan) -> Plan:
     """The plan up to its barrier."""
-    calls = tuple(call for call in plan.calls if call.verb is not Verb.REBALANCE)
-    return replace(plan, calls=calls)
+    early = _without_late(plan)
+    return replace(early, calls=tuple(c for c in early.calls if c.verb is not Verb.REBALANCE))
+
+
+def _without_late(plan: Plan) -> Plan:
+    """The plan without what stands behind its rebalances."""
+    return replace(plan, calls=tuple(call for call in plan.calls if not call.after_rebalance))
 
 
 def _plan_again(world: World, plan: Plan) -> Plan:

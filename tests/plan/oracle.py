@@ -31,6 +31,8 @@ class Answer:
     error: str = ""
     sent: set[tuple[str, str, str, str, int | None, bool | None]] = field(default_factory=set)
     """(strategy, verb, vector, participant, amount_minor, flag)"""
+    late: set[Key] = field(default_factory=set)
+    """Whose partial sell stands behind its rebalance."""
     blocked: set[tuple[str, str, str]] = field(default_factory=set)
     satisfied: set[tuple[str, str, str, int]] = field(default_factory=set)
     forfeits: set[tuple[str, str, int, int]] = field(default_factory=set)
@@ -47,6 +49,8 @@ def said_by(plan: Plan, removed: set[Key]) -> Answer:
         call = calls[number]
         vector = call.vector.text if call.vector else ""
         answer.sent.add((call.strategy, call.verb.value, vector, code, amount, flag))
+        if call.after_rebalance:
+            answer.late.add((call.strategy, code))
     answer.blocked = {(row[0], row[1], row[2]) for row in plan.blocked.rows()}
     answer.satisfied = {(row[0], row[1], row[2], row[3]) for row in plan.satisfied.rows()}
     answer.forfeits = {(row[0], row[1], row[2], row[3]) for row in plan.forfeits.rows()}
@@ -367,6 +371,30 @@ def _decide(world: World, case: _Case, found: Answer) -> None:
         found.blocked.add((name, code, case.stopped))
     if case.reason and not case.leaving:
         _decide_rebalance(world, case, sent, bool(flow), found)
+    rebalance = (name, "rebalance", case.target.rebalance_vector.text, code, None, None)
+    infeasible = flow == "partial_sell" and held_back == "partial_sell_infeasible"
+    if infeasible and rebalance in found.sent and _fits_after(world, case):
+        found.blocked.discard((name, code, held_back))
+        found.sent.add((name, flow, case.target.vector.text, code, case.out_minor, None))
+        found.late.add(case.key)
+
+
+def _fits_after(world: World, case: _Case) -> bool:
+    """Whether the rebalance leaves as much of everything as the partial sell takes."""
+    values, shares = worth(case.has, world.prices), _shares(case.target)
+    whole = sum(values.values(), Fraction(0))
+    legs = {
+        asset: shares.get(asset, Fraction(0)) * whole - values.get(asset, Fraction(0))
+        for asset in {*shares, *values}
+    }
+    sent = {asset: leg for asset, leg in legs.items() if abs(leg) >= Fraction(world.minimum_leg)}
+    bought = sum(max(leg, Fraction(0)) for leg in sent.values())
+    paid = min(Fraction(1), sum(max(-leg, Fraction(0)) for leg in sent.values()) / (bought or 1))
+    left = {
+        asset: value + min(sent.get(asset, Fraction(0)) * paid, sent.get(asset, Fraction(0)))
+        for asset, value in {**dict.fromkeys(shares, Fraction(0)), **values}.items()
+    }
+    return all(case.out_minor * CENT * share <= left[asset] for asset, share in shares.items())
 
 
 def _flow_verb(case: _Case) -> str:

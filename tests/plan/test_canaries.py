@@ -59,6 +59,17 @@ SKEWED = holdings_worth(PRICES, BTC="600", ETH="400")
 AT_BAND = holdings_worth(PRICES, BTC="550", ETH="450")
 OLD = "BTC 0.6, ETH 0.4"
 RESTING = holdings_worth(PRICES, BTC="580", ETH="420")
+LATE = world(
+    (
+        Declared("P1", withdrawn="300"),
+        settled("P1", holds=holdings_worth(PRICES, BTC="900", ETH="100"), target=OLD),
+    )
+)
+"""P1 has too little ETH to be paid out of, until it was rebalanced."""
+NEARLY = {"BTC": "454", "ETH": "446", "SOL": "100"}
+"""The leg of BTC to one half is 46."""
+UNPAID = {"BTC": "400", "ETH": "500", "SOL": "60", "XRP": "40"}
+"""Of the sells that pay for BTC the one of XRP is 40."""
 YESTERDAY = "2026-11-20T12:00:00Z"
 """A day before these worlds are planned."""
 
@@ -244,6 +255,33 @@ BUGS = {
                 Declared("P1", withdrawn="300"),
                 settled("P1", holds=holdings_worth(PRICES, BTC="900", ETH="100")),
             )
+        ),
+    ),
+    "a sell behind a rebalance is sent before it": Bug(
+        "(fitting.strategy IS NOT NULL) AS after_rebalance",
+        "false AS after_rebalance",
+        LATE,
+    ),
+    "a leg below its minimum is thought to bring what is sold": Bug(
+        "ELSE 0 END AS leg_e8",
+        "ELSE delta_e8 END AS leg_e8",
+        world(
+            (
+                Declared("P1", withdrawn="950"),
+                settled("P1", holds=holdings_worth(PRICES, **NEARLY), target=OLD),
+            ),
+            minimum_leg="50",
+        ),
+    ),
+    "a sell below its minimum is thought to pay for a buy": Bug(
+        "CASE WHEN leg_e8 > 0 THEN (",
+        "CASE WHEN leg_e8 < 0 THEN (",
+        world(
+            (
+                Declared("P1", withdrawn="960"),
+                settled("P1", holds=holdings_worth(PRICES, **UNPAID), target=OLD),
+            ),
+            minimum_leg="50",
         ),
     ),
     "money of one participant in two Strategies is capped apart": Bug(

@@ -66,6 +66,8 @@ def agrees(world: World, workings: Workings, found: Explained) -> None:
         for answer in one.answers:
             assert answer.happens == bool(verbs & VERBS[answer.about]), answer
             assert answer.happens or answer.why != "held_back", answer
+        told_flows = [a.why for a in one.answers if a.about == "flow" and a.happens]
+        assert sorted(told_flows) == sorted(verb.value for verb in verbs & VERBS["flow"])
         assert bool(one.answers) == (one.standing == "declared")
     held = {
         (one.strategy, one.participant_code, row.reason)
@@ -105,6 +107,7 @@ def flows_add_up(found: Explained) -> None:
         flow_e8 = sum(
             (row.amount_minor or 0) * (-1 if row.call.verb is Verb.PARTIAL_SELL else 1) * 10**6
             for row in one.memberships
+            if not row.call.after_rebalance
         )
         if held and held.now_e8 is not None and held.after_e8 is not None:
             if any(row.call.verb is Verb.LIQUIDATE for row in one.memberships):
@@ -181,6 +184,8 @@ SHOWN = (
     "side-freeze",
     "exit-and-forfeit",
     "partial-sell-infeasible",
+    "partial-sell-behind-its-rebalance",
+    "both-totals-sent",
     "small-enrolment",
     "parked",
     "no-price",

@@ -678,15 +678,21 @@ def test_too_many_vintages_are_decided_more_coarsely_and_never_wrongly(
     assert all(total.least <= calls for total in answer.plan.totals)
 
 
-def test_what_a_coarse_box_cannot_carry_out_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As without sharing: P1 waits for the rebalance, after which the declared weights fit."""
+def test_what_a_coarse_box_cannot_carry_out_goes_behind_the_rebalance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As without sharing: P1 is sold to behind the rebalance, after which declared weights fit."""
     monkeypatch.setattr("stratctl.plan.sharing.VINTAGES_MAX", 1)
     forget()
     answer = answer_of(world_of(DRAINED))
     forget()
     assert not isinstance(answer, Refused)
-    assert [row[1:3] for row in answer.plan.blocked.rows()] == [("P1", "partial_sell_infeasible")]
-    assert (Verb.REBALANCE, "P1") in {(row[1], row[3]) for row in laws.rows_of(answer.plan)}
+    assert [
+        (call.verb, call.after_rebalance)
+        for call in answer.plan.calls
+        for row in answer.plan.rows.rows()
+        if row[:2] == (call.number, "P1")
+    ] == [(Verb.REBALANCE, False), (Verb.PARTIAL_SELL, True)]
 
 
 def test_the_guard_measures_what_is_really_bought_and_sold_again() -> None:

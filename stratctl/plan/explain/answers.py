@@ -42,8 +42,8 @@ class Known:
 
 
 def answers(known: Known) -> Iterator[Answer]:
-    """One answer about money, one about a rebalance, one about the flag."""
-    yield _exit(known) if known.fact["exited"] else _flow(known)
+    """One answer about money, or one for each way, one about a rebalance, one about the flag."""
+    yield from (_exit(known),) if known.fact["exited"] else _flows(known)
     yield _rebalance(known)
     yield _flag(known)
 
@@ -54,14 +54,19 @@ def _exit(known: Known) -> Answer:
     return _not_sent(known, "exit", "has_left" if known.fact["has_left"] else "not_enrolled")
 
 
-def _flow(known: Known) -> Answer:
-    sent = next((known.verbs[verb] for verb in FLOW_VERBS if verb in known.verbs), None)
-    if sent is not None:
-        rules = _policy(known, ("cash_flow", "shared")) if sent.aimed else ()
-        return Answer("flow", True, sent.call.verb.value, sent.reason, rules)
+def _flows(known: Known) -> Iterator[Answer]:
+    sent = [known.verbs[verb] for verb in FLOW_VERBS if verb in known.verbs]
+    for row in sent:
+        named = [("cash_flow", known.policy.cash_flow)] * (row.aimed or row.call.after_rebalance)
+        named += [("both_directions", known.policy.both_directions)] * (len(sent) > 1)
+        rules = _policy(known, *named)
+        yield Answer("flow", True, row.call.verb.value, row.reason, rules)
+    if sent:
+        return
     if not known.fact["manages_funding"]:
-        return Answer("flow", False, "funding_not_managed", "", ())
-    return _not_sent(known, "flow", "in_step")
+        yield Answer("flow", False, "funding_not_managed", "", ())
+        return
+    yield _not_sent(known, "flow", "in_step")
 
 
 def _not_sent(known: Known, about: str, otherwise: str) -> Answer:

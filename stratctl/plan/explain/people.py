@@ -109,7 +109,10 @@ class People:
             * _minor_e8(one.call.currency)
             * (-1 if one.call.verb is Verb.PARTIAL_SELL else 1)
             for one in self._memberships.get(key, ())
-            if one.call.verb in FLOW_VERBS and one.amount_minor is not None
+            # Behind the rebalance it changes nothing of what the rebalance is judged on.
+            if one.call.verb in FLOW_VERBS
+            and one.amount_minor is not None
+            and not one.call.after_rebalance
         )
 
     @cached_property
