@@ -9,7 +9,7 @@ from stratctl.core.state import Verb
 if TYPE_CHECKING:
     from stratctl.core.change import Changes
     from stratctl.core.plan import Call
-    from stratctl.core.state import WeightProvenance
+    from stratctl.core.state import DesiredStrategy, WeightProvenance
 
 
 def provenances(
@@ -31,11 +31,11 @@ def provenances(
         if (provenance := target.provenance) is not None
         and (
             (change.desired.name, index) in shown
-            or (_on_the_way(provenance) and change.desired.name in traded)
+            or (change.desired.name in traded and _on_the_way(change.desired, index))
         )
     )
 
 
-def _on_the_way(provenance: WeightProvenance) -> bool:
-    """Whether the weights are not yet those that the Strategy's document leads to."""
-    return provenance.step is not None and provenance.step.number < provenance.step.steps
+def _on_the_way(strategy: DesiredStrategy, index: int) -> bool:
+    """Whether weights will be others on a later day, by steps of their own or of a source."""
+    return index == 0 and any(target != strategy.targets[0] for _, target in strategy.course[-1:])

@@ -146,12 +146,13 @@ def test_an_approval_of_one_step_sends_nothing_at_the_next(paid: str) -> None:
 
 
 def test_a_plan_says_at_which_step_it_trades() -> None:
-    """Also where nothing but a flow is sent, until the last step; and it survives being saved."""
+    """Also where nothing but a flow is sent, until the last step, and after it was saved."""
     now = vector(BTC="0.6", ETH="0.25", SOL="0.15")
     step = TransitionStep(2, 4, OLD, NEW, "2026-11-28", strategy().span)
     found = Provenance("allocations", strategy().span, (), NEW, None, None, now, step)
     world = people(now, now.text, declared=[Declared("P1", "10100")])
-    paid = moving(world, (("", Target(OLD, ())), (TODAY, Target(now, (), found))))
+    path = (("", Target(OLD, ())), (TODAY, Target(now, (), found)))
+    paid = moving(world, (*path, ("2026-12-05", Target(NEW, ()))))
     plan = paid.plan(Workspace(threads=1))
     assert [call.vector for call in plan.calls] == [now]
     assert plan.weights == (("blue", found),)
