@@ -41,7 +41,7 @@ PLAN_WORDS = {
     "calls.number": "Place among the calls.",
     "calls.amount": "Sum of its rows, in its currency.",
     "calls.rows": "How many participants it has.",
-    "after_rebalance": "Whether it is sent after the Strategy's rebalance, which makes it possible.",
+    "after_rebalance": "Whether it is sent after the rebalance that makes it possible.",
     "calls.allocations": "Weights that are sent. Null where the verb sends none.",
     "body": "The body, for calls whose body is not made of rows; else empty.",
     "acknowledgements": "Those that a finding relies on.",
