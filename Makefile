@@ -9,6 +9,9 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
+# A command is started often in the tests: compiled once, as for people, and not every time.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 LAWS ?= tests/plan
 VENV := .venv

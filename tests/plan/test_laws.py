@@ -13,6 +13,7 @@ import pytest
 from stratctl.core.money import format_units, parse_units
 from stratctl.core.state import DesiredStrategy, Target, Vector, Verb
 from tests.plan import laws
+from tests.plan.drifting import drifts
 from tests.plan.generate import CODES, GROWING, PAYING, PRICES, SILENT, quiet_worlds, worlds
 from tests.plan.planned import Bench, Refused, answer_of, dice, law, plan_of
 from tests.worlds import Declared, Holder, World
@@ -45,6 +46,14 @@ def test_what_settled_is_done_and_what_was_rejected_comes_back(world: World) -> 
 def test_cash_is_conserved(world: World) -> None:
     """I5: per participant, per call and for the float, money adds up."""
     laws.cash_is_conserved(world)
+
+
+@law(worlds)
+def test_drift_per_cohort_is_what_plain_python_makes_of_it(world: World) -> None:
+    """Before, after, and the smallest deposits, one participant after another."""
+    answer = answer_of(world)
+    if not isinstance(answer, Refused):
+        assert answer.plan.cohorts == drifts(world, answer.plan)
 
 
 @law(worlds)
