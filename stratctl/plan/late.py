@@ -59,8 +59,8 @@ def behind_rebalances(
 ) -> Flows:
     """The flows, with those partial sells that a rebalance makes possible.
 
-    Both flows of a participant whose totals rise together stay held back: the deposit would go
-    first, and nobody looks at the two as one.
+    Both flows of a participant whose totals rise together stay held back: both go or none does,
+    and a sale has to fit what is held before the deposit.
     """
     if not flows.infeasible:
         return flows

@@ -29,7 +29,7 @@ from stratctl.view.summary import (
     shared,
     summarise,
 )
-from stratctl.view.text import BLOCKED, SYMBOLS, WORDS, count, digits, money, place, safe, span_text
+from stratctl.view.text import BLOCKED, SYMBOLS, count, digits, money, place, safe, span_text
 
 LENGTH_MAX = 57_000
 """Characters. GitHub takes 65,536 in a comment; the rest is for what is written around it."""
@@ -193,7 +193,7 @@ def _group_row(group: Group) -> tuple[str, ...]:
     exits = f"<br>sold in full: **{escape(', '.join(group.exits))}**" if group.exits else ""
     return (
         f"`{SYMBOLS[group.verb]}`",
-        WORDS[group.verb],
+        group.word,
         f"{group.rows:,}" if group.rows else "",
         _together(escape(money(group.amount_minor, group.currency))) if group.has_amount else "",
         (_together(escape(to, longest=1_000)) if group.vector else escape(to)) + exits,
@@ -223,7 +223,7 @@ def _group_details(group: Group, why: Shared, shown: Sequence[Participant]) -> I
     if not shown:
         return
     hidden = group.rows - len(shown)
-    yield f"<details><summary>{WORDS[group.verb]}: {count(group.rows, 'participant')}</summary>"
+    yield f"<details><summary>{group.word}: {count(group.rows, 'participant')}</summary>"
     yield ""
     if why.text:
         yield f"Why: {escape(why.text)}"

@@ -151,11 +151,17 @@ class Group:
         return self.verb in (Verb.ENROLL, Verb.TOP_UP, Verb.PARTIAL_SELL)
 
     @property
+    def word(self) -> str:
+        """What its calls do, and that they wait if they do."""
+        waits = any(call.after_rebalance for call in self.calls)
+        return f"{WORDS[self.verb]} after the rebalance" if waits else WORDS[self.verb]
+
+    @property
     def cells(self) -> tuple[str, str, str, str]:
         """Its word, participants, amount and number of calls; empty where there is nothing."""
         calls = sum(call.requests for call in self.calls)
         return (
-            WORDS[self.verb],
+            self.word,
             count(self.rows, "participant") if self.rows else "",
             money(self.amount_minor, self.currency) if self.has_amount else "",
             f"in {count(calls, 'call')}" if calls > 1 else "",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratctl.core.plan import Acknowledgement, Plan
 from stratctl.core.state import Drift, Target, Verb
+from stratctl.pipeline.planning import vectors_of
+from stratctl.view import human, markdown
 from tests.plan import laws
 from tests.plan.planned import plan_of
+from tests.plan.provider import settle
 from tests.plan.test_canaries import HALF, OLD, settled, world
 from tests.worlds import Declared, World, holdings_worth, strategy
 
@@ -71,6 +76,23 @@ def test_what_stands_behind_a_rebalance_fits_what_it_leaves(world: World) -> Non
     laws.idempotent(world)
 
 
+def test_an_approval_binds_what_waits_for_a_rebalance() -> None:
+    """A plan that sends the same sell at once is another plan."""
+    plan = paid_out("300", BTC="900", ETH="100").plan()
+    at_once = tuple(replace(call, after_rebalance=False) for call in plan.calls)
+    assert replace(plan, calls=at_once).digest != plan.digest
+
+
+@pytest.mark.parametrize("view", [human.plan, markdown.plan])
+def test_a_reader_sees_which_sell_waits(view: Callable[[Plan], str]) -> None:
+    """Two partial sells in one plan are told apart."""
+    late = paid_out("300", BTC="900", ETH="100")
+    late.declared.append(Declared("P2", withdrawn="100"))
+    late.holders.append(settled("P2"))
+    page = view(late.plan())
+    assert page.index("partial sell ") < page.index("partial sell after the rebalance")
+
+
 def test_a_sell_that_fits_now_does_not_wait() -> None:
     """Paid out first, as always, although a rebalance follows."""
     early = paid_out("300", BTC="800", ETH="200")
@@ -104,6 +126,11 @@ def test_with_shared_vectors_only_a_named_exit_has_to_go_first() -> None:
         (Verb.REBALANCE, False),
         (Verb.PARTIAL_SELL, True),
     ]
+    rebalanced = _plan(leaving)
+    rebalanced = replace(rebalanced, calls=rebalanced.calls[:1])
+    # Read again behind the rebalance: what was approved is sent at once, at the same weights.
+    again = replace(settle(leaving, rebalanced), agreed=vectors_of(_plan(leaving)))
+    assert sent(again) == [(Verb.PARTIAL_SELL, HALF.text, False)]
 
 
 def test_a_rebalance_with_a_sell_behind_it_goes_to_the_target() -> None:
