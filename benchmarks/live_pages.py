@@ -66,7 +66,7 @@ class Clients:
 def main() -> None:
     """Print a line per kind of page and one for a whole read; fail when one is over its limit."""
     over = []
-    with sandbox() as (address, environ):
+    with serving("--participants", str(PARTICIPANTS)) as (address, environ):
         clients = Clients(address, environ)
         strategy_id = enroll(clients)
         one_operation = clients.read.get("/strategies/operations", decode=wire.operations_page)
@@ -164,12 +164,12 @@ def enroll(clients: Clients) -> str:
 
 
 @contextmanager
-def sandbox() -> Iterator[tuple[str, dict[str, str]]]:
+def serving(*options: str) -> Iterator[tuple[str, dict[str, str]]]:
     """A sandbox in its own process: its address and the variables with its keys."""
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder) / "credentials"
         command = [sys.executable, "-m", "stratctl.sandbox", "--port", "0"]
-        command += ["--participants", str(PARTICIPANTS), "--credentials", str(keys)]
+        command += ["--credentials", str(keys), *options]
         server = subprocess.Popen(
             command,
             cwd=ROOT,

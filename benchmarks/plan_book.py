@@ -8,8 +8,8 @@ is all new.
 
 ``python benchmarks/plan_book.py 100000 1000000 10000000`` measures those sizes; the last takes
 some minutes and 10 GB of disk and memory, and twice the memory where everybody is new, which is
-left out where it is not there. ``--case changed`` measures one case only. With three sizes or more it
-fits t = a + b·n to each pair of neighbours: b may grow by half. That is judged by CPU, because what
+left out where it is not there. ``--case changed`` measures one case only. With three sizes it fits
+t = a + b·n to each pair of neighbours: b may grow by half. That is judged by CPU, because what
 is waited for depends on who else is at work. Exits with 1 when a limit is missed.
 """
 

@@ -90,8 +90,8 @@ def enrollment(numbers: range) -> dict[str, object]:
     }
 
 
-def post(sandbox: Sandbox, target: str, value: object) -> dict[str, str]:
-    """One signed POST without a network."""
+def post(sandbox: Sandbox, target: str, value: object, request_id: str = "") -> dict[str, str]:
+    """One signed POST without a network, with a random request id unless one is given."""
     body, who = json.dumps(value).encode(), sandbox.credentials.write
     timestamp = str(sandbox.clock.wall_ms() // 1000)
     headers = {
@@ -99,7 +99,7 @@ def post(sandbox: Sandbox, target: str, value: object) -> dict[str, str]:
         "x-scx-passphrase": who.passphrase,
         "x-scx-timestamp": timestamp,
         "x-scx-signed": sign(who.secret, timestamp, "POST", target, body),
-        "x-request-id": str(uuid.uuid4()),
+        "x-request-id": request_id or str(uuid.uuid4()),
     }
     answer = sandbox.provider.handle(Request("POST", target, headers, body), sandbox.clock)
     assert answer.status in (201, 202), answer.body

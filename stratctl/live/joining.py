@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TypeVar
 
 from stratctl.core.state import (
     BOOKED_ROWS,
@@ -15,6 +17,8 @@ from stratctl.core.state import (
 from stratctl.core.tables import Table, Workspace
 from stratctl.live.accounting import Counted
 from stratctl.live.wire import AccountColumns, ParticipantColumns, TraderColumns
+
+Value = TypeVar("Value")
 
 TRADER_ROWS = {
     "strategy_id": "VARCHAR",
@@ -52,13 +56,15 @@ def traders_table(workspace: Workspace, pages: Sequence[TraderColumns]) -> Table
         "listed_traders",
         TRADER_ROWS,
         (
-            [value for page in pages for value in page.strategy_id],
-            [value for page in pages for value in page.participant_code],
-            [value for page in pages for value in page.id],
-            [value for page in pages for value in page.auto_rebalance],
-            [value for page in pages for value in page.updated_at],
+            _end_to_end(page.strategy_id for page in pages),
+            _end_to_end(page.participant_code for page in pages),
+            _end_to_end(page.id for page in pages),
+            _end_to_end(page.auto_rebalance for page in pages),
+            _end_to_end(page.updated_at for page in pages),
         ),
     )
+    if not raw.duplicates(("strategy_id", "trader_id")):
+        return raw
     return workspace.select(
         "traders",
         TRADER_ROWS,
@@ -135,9 +141,9 @@ def participants_table(workspace: Workspace, pages: Sequence[ParticipantColumns]
         "listed_participants",
         schema,
         (
-            [value for page in pages for value in page.participant_code],
-            [value for page in pages for value in page.status],
-            [value for page in pages for value in page.reason_code],
+            _end_to_end(page.participant_code for page in pages),
+            _end_to_end(page.status for page in pages),
+            _end_to_end(page.reason_code for page in pages),
         ),
     )
     # Of two statuses of one participant the less favourable counts: "approved" sorts first.
@@ -214,14 +220,16 @@ def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Tab
         "listed_accounts",
         ACCOUNT_ROWS,
         (
-            [value for page in pages for value in page.account_id],
-            [value for page in pages for value in page.label],
-            [value for page in pages for value in page.owner],
-            [value for page in pages for value in page.asset],
-            [value for page in pages for value in page.balance],
-            [value for page in pages for value in page.last_update],
+            _end_to_end(page.account_id for page in pages),
+            _end_to_end(page.label for page in pages),
+            _end_to_end(page.owner for page in pages),
+            _end_to_end(page.asset for page in pages),
+            _end_to_end(page.balance for page in pages),
+            _end_to_end(page.last_update for page in pages),
         ),
     )
+    if not raw.duplicates(("account_id",)):
+        return raw
     return workspace.select(
         "accounts",
         ACCOUNT_ROWS,
@@ -277,3 +285,8 @@ def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequen
         """,
         [sorted(fiat)],
     ).keyed(*HOLDINGS_KEY)
+
+
+def _end_to_end(columns: Iterable[Sequence[Value]]) -> list[Value]:
+    """The columns of many pages as one."""
+    return list(chain.from_iterable(columns))
