@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stratctl.core.plan import Acknowledgement, Plan
 from stratctl.core.state import Drift, Target, Verb
 from stratctl.pipeline.planning import vectors_of
+from stratctl.pipeline.working import call_works, shrunk
 from stratctl.view import human, markdown
 from tests.plan import laws
 from tests.plan.planned import plan_of
@@ -74,6 +75,16 @@ def test_what_stands_behind_a_rebalance_fits_what_it_leaves(world: World) -> Non
     laws.nothing_is_sold_that_is_not_held(world)
     laws.calls_stand_in_order(world)
     laws.idempotent(world)
+
+
+def test_apply_sends_no_row_that_still_has_to_wait() -> None:
+    """Read again without its rebalance, the sell is not among what can be sent; after it, it is."""
+    shown = paid_out("300", BTC="900", ETH="100")
+    plan = shown.plan()
+    approved = [work for work in call_works(plan) if work.call.after_rebalance]
+    assert shrunk(approved, plan) == ()
+    rebalanced = settle(shown, replace(plan, calls=plan.calls[:1]))
+    assert shrunk(approved, rebalanced.plan()) == tuple(approved)
 
 
 def test_an_approval_binds_what_waits_for_a_rebalance() -> None:
