@@ -143,7 +143,7 @@ def _call(call: Call) -> Json:
         "target": call.target_text,
         "target_epoch": call.target_epoch,
         "body": call.body_json,
-        "after_rebalance": call.after_rebalance,
+        **({"after_rebalance": True} if call.after_rebalance else {}),
     }
 
 
@@ -356,7 +356,7 @@ def _call_from(call: Json, predicted: Json) -> Call:
         amount_minor=_amount_from(call["amount"], call["currency"]),
         slot=predicted["slot"],
         body_json=call["body"],
-        after_rebalance=call["after_rebalance"],
+        after_rebalance=call.get("after_rebalance", False),
     )
 
 
@@ -618,8 +618,8 @@ def _binding_schema() -> Json:
                     "target": _TEXT,
                     "target_epoch": _COUNT,
                     "body": _TEXT,
-                    "after_rebalance": _FLAG,
-                }
+                },
+                optional={"after_rebalance": {"const": True}},
             )
         ),
         "acknowledgements": _many(
