@@ -42,10 +42,16 @@ def largest(plan: Plan) -> tuple[Movement, ...]:
         if impact.participants <= LARGEST_SHOWN or not impact.largest_minor:
             continue
         own = {call.number: call for call in plan.calls if call.strategy == impact.strategy}
+        # Ordering values alone takes a tenth of ordering them with the codes that break ties, so
+        # the least value that is shown is looked for first.
+        moving = f"{plan.rows} WHERE call IN (SELECT unnest($1)) AND moved_e8 > 0"
         rows = plan.rows.workspace.rows(
-            f"SELECT call, participant_code, moved_e8::HUGEINT FROM {plan.rows}"
-            " WHERE call IN (SELECT unnest($1)) AND moved_e8 > 0"
-            " ORDER BY moved_e8 DESC, participant_code, call LIMIT $2",
+            f"""
+            SELECT call, participant_code, moved_e8::HUGEINT FROM {moving} AND moved_e8 >= (
+                SELECT min(moved_e8)
+                FROM (SELECT moved_e8 FROM {moving} ORDER BY moved_e8 DESC LIMIT $2))
+            ORDER BY moved_e8 DESC, participant_code, call LIMIT $2
+            """,
             [list(own), LARGEST_SHOWN],
         )
         unit_e8 = 10 ** (PRICE_DIGITS - minor_digits(impact.currency))
