@@ -11,7 +11,7 @@ import textwrap
 
 from stratctl.fmt.order import Shape, shape_of
 from stratctl.fmt.quoting import inline, is_text
-from stratctl.fmt.syntax import BLANK, Collection, Document, Entry, Scalar
+from stratctl.fmt.syntax import BLANK, SPACE, Collection, Document, Entry, Scalar
 
 WIDTH = 100
 
@@ -74,7 +74,7 @@ def _entry(entry: Entry, indent: int, shape: Shape) -> tuple[list[str], list[str
         lines = [f"{head} {'{}' if value.mapping else '[]'}"]
         above += [line for line in value.end if line]
     *others, last = entry.beside or [BLANK]
-    lines[0] = f"{lines[0]} {last}".rstrip()
+    lines[0] = f"{lines[0]} {last}".rstrip(SPACE)
     return [*above, *others], lines
 
 
@@ -116,7 +116,7 @@ def _key(key: Scalar, indent: int) -> str:
 
 
 def _indented(lines: list[str], indent: int) -> list[str]:
-    return [f"{' ' * indent}{line}".rstrip() for line in lines]
+    return [f"{' ' * indent}{line}".rstrip(SPACE) for line in lines]
 
 
 def _spaced(lines: list[str], *, first: bool = False, last: bool = False) -> list[str]:
@@ -136,13 +136,13 @@ def _scalar(scalar: Scalar, head: str, indent: int) -> list[str]:
     content = " " * (indent + 2)
     if lines := _lines_of_block(scalar):
         sign = scalar.style + ("" if scalar.text.endswith("\n") else "-")
-        return [f"{head} {sign}", *((content + line).rstrip() for line in lines)]
+        return [f"{head} {sign}", *((content + line).rstrip(SPACE) for line in lines)]
     text = inline(scalar)
     if scalar.broken and len(head) + 1 + len(text) > WIDTH and _folds(scalar):
         width = max(WIDTH - len(content), 20)
         wrapped = textwrap.wrap(scalar.text, width, break_long_words=False, break_on_hyphens=False)
         return [f"{head} >-", *(content + line for line in wrapped)]
-    return [f"{head} {text}".rstrip()]
+    return [f"{head} {text}".rstrip(SPACE)]
 
 
 def _lines_of_block(scalar: Scalar) -> list[str]:
@@ -152,13 +152,13 @@ def _lines_of_block(scalar: Scalar) -> list[str]:
     be invisible: quotes show those.
     """
     text = scalar.text
-    if scalar.style not in ("|", ">") or not text.strip() or text[0] in " \t\n":
+    if scalar.style not in ("|", ">") or not text.strip(SPACE + "\n") or text[0] in " \t\n":
         return []
-    lines = scalar.source.rstrip().split("\n")[1:]
+    lines = scalar.source.rstrip(SPACE + "\n").split("\n")[1:]
     indent = len(lines[0]) - len(lines[0].lstrip(" "))
     lines = [line[indent:] for line in lines]
     hidden = text.endswith("\n\n") or re.search(r"[ \t]$", text, re.MULTILINE)
-    return [] if hidden or any(line != line.rstrip() for line in lines) else lines
+    return [] if hidden or any(line != line.rstrip(SPACE) for line in lines) else lines
 
 
 def _folds(scalar: Scalar) -> bool:

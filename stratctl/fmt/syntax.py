@@ -19,6 +19,8 @@ import yaml
 
 BLANK = ""
 """Stands among comments for a blank line."""
+SPACE = " \t"
+"""All that YAML passes over; whatever else looks like a blank is what somebody wrote."""
 
 _HEADER = re.compile(r"[|>][-+0-9]*[ \t]*(#.*)?")
 
@@ -184,10 +186,10 @@ class _Builder:
         self._position = end.index
         if scalar.style in ("|", ">"):
             # What the parser takes for its end lies after the blank lines that follow.
-            self._position = start.index + len(source.rstrip())
+            self._position = start.index + len(source.rstrip(SPACE + "\n"))
             header = _HEADER.match(source)
             if header and header[1]:
-                entry.beside.append(header[1].rstrip())
+                entry.beside.append(header[1].rstrip(SPACE))
 
     def _start(self, event: Any, *, mapping: bool) -> None:
         start = event.start_mark
@@ -251,9 +253,9 @@ class _Builder:
         for number, line in enumerate(lines):
             punctuation, sign, comment = line.partition("#")
             if sign:
-                alone = not punctuation.strip() and (number > 0 or at_start)
-                self._take(sign + comment.rstrip(), punctuation, alone=alone)
-            elif 0 < number < len(lines) - 1 and not line.strip():
+                alone = not punctuation.strip(SPACE) and (number > 0 or at_start)
+                self._take(sign + comment.rstrip(SPACE), punctuation, alone=alone)
+            elif 0 < number < len(lines) - 1 and not line.strip(SPACE):
                 self._pending.append((BLANK, 0))
 
     def _take(self, comment: str, punctuation: str, *, alone: bool) -> None:

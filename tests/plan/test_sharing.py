@@ -377,51 +377,49 @@ def no_leg_is_below_its_minimum(world: World) -> None:
 def nobody_drifts_further(world: World) -> None:
     """I14: no asset ends further from its target than it was, or than its band.
 
-    What has no weight, a named exit or a foreign asset, is in no flow: while it is held and others
-    are sold, its share grows. Who pays and is paid at once is sent the declared weights both ways.
+    Of what has a weight, that is: a named exit or a foreign asset is in no flow. Whoever pays and
+    is paid at once is sent the declared weights both ways, and what is too much stays as much.
     """
     answer = answer_of(world)
     if isinstance(answer, Refused):
         return
-    after = {(h.strategy, h.code): h for h in settle(world, answer.plan).holders}
-    before = {(h.strategy, h.code): h for h in world.holders}
+    before, after = (
+        {(h.strategy, h.code): h for h in one.holders}
+        for one in (world, settle(world, answer.plan))
+    )
     declared = {(d.strategy, d.code): d for d in world.declared}
     strategies = {s.name: s for s in world.strategies}
-    flows = {
-        (name, code, verb)
-        for name, verb, _, code, *_ in laws.rows_of(answer.plan)
-        if verb in (Verb.TOP_UP, Verb.PARTIAL_SELL)
-    }
-    for name, code, verb in flows:
-        if {(name, code, Verb.TOP_UP), (name, code, Verb.PARTIAL_SELL)} <= flows:
-            continue
+    flows: dict[tuple[str, str], set[Verb]] = {}
+    for name, verb, _, code, *_ in laws.rows_of(answer.plan):
+        if verb in (Verb.TOP_UP, Verb.PARTIAL_SELL):
+            flows.setdefault((name, code), set()).add(verb)
+    for (name, code), verbs in flows.items():
         was, now = before[name, code], after[name, code]
         if set(was.holds) - set(world.prices):
             continue
-        target = strategies[name].targets[declared[name, code].target]
-        if verb is Verb.PARTIAL_SELL and set(now.holds) - set(dict(target.vector.weights_e18)):
-            continue
-        off_before, off_after = (_off(holder, target.vector, world) for holder in (was, now))
-        whole = sum(worth(now, world.prices).values())
-        for asset in off_after:
-            weight = Fraction(dict(target.vector.weights_e18).get(asset, 0), 10**18)
-            drift = strategies[name].drift
-            band = min(drift.absolute, drift.relative * weight)
-            if whole:
-                band = max(band, Fraction(world.minimum_leg) / whole)
-            most = max(abs(off_before.get(asset, Fraction(0))), band) + Fraction(1, 10**9)
+        weights = dict(strategies[name].targets[declared[name, code].target].vector.weights_e18)
+        whole_before, off_before = _off(was, weights, world)
+        whole, off_after = _off(now, weights, world)
+        for asset, weight_e18 in weights.items():
+            if len(verbs) > 1:
+                most = abs(off_before[asset]) + Fraction(1, 100)
+            else:
+                drift, weight = strategies[name].drift, Fraction(weight_e18, 10**18)
+                band = min(drift.absolute, drift.relative * weight) * whole
+                shrunk = abs(off_before[asset]) * whole / whole_before if whole_before else 0
+                most = max(shrunk, band, Fraction(world.minimum_leg)) + whole / 10**9
             assert abs(off_after[asset]) <= most, f"{code} drifts in {asset}"
 
 
-def _off(holder: Holder, vector: Vector, world: World) -> dict[str, Fraction]:
-    """Per asset, the share held less the share declared."""
-    values = worth(holder, world.prices)
-    whole = sum(values.values())
-    weights = dict(vector.weights_e18)
-    return {
-        asset: values.get(asset, Fraction(0)) / whole - Fraction(weights.get(asset, 0), 10**18)
-        for asset in {*values, *weights}
-        if whole
+def _off(
+    holder: Holder, weights: dict[str, int], world: World
+) -> tuple[Fraction, dict[str, Fraction]]:
+    """What the assets that have a weight are worth, and per asset, how much of it is too much."""
+    values = {a: value for a, value in worth(holder, world.prices).items() if a in weights}
+    whole = sum(values.values(), Fraction(0))
+    return whole, {
+        asset: values.get(asset, Fraction(0)) - whole * Fraction(weight, 10**18)
+        for asset, weight in weights.items()
     }
 
 
