@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from stratctl.apply import Breaker, apply_strategy, drive, recover
-from stratctl.core.errors import GuardRefused, InputError, PlanStale
+from stratctl.core.errors import InputError, PlanStale
 from stratctl.core.event import Intent, Problem
 from stratctl.core.report import Applied
 from stratctl.core.state import Verb
@@ -28,9 +28,11 @@ from stratctl.pipeline.refusals import (
     refuse_another_digest,
     refuse_another_plan,
     refuse_closed,
+    refuse_halted,
     refuse_moved_prices,
     refuse_stopped,
     sells,
+    without_halted,
 )
 from stratctl.pipeline.reporting import report_of
 from stratctl.pipeline.session import Session
@@ -43,7 +45,6 @@ if TYPE_CHECKING:
     from stratctl.core.plan import Plan
     from stratctl.core.report import Progress, Watcher
     from stratctl.core.settings import Configuration
-    from stratctl.core.state import Booked
     from stratctl.journal.store import Journal
 
 STRATEGIES_AT_ONCE = 4
@@ -78,8 +79,7 @@ def apply_plan(
     with session.open_journal() as journal:
         booked = journal.booked(session.workspace)
         refuse_old_configuration(provenance, environment, booked)
-        if booked.halted == "all":
-            raise GuardRefused("applying is halted", hint="stratctl resume lifts it")
+        refuse_halted(booked)
         refuse_closed(session)
         return _Apply(session, journal, provenance, approved, expect_digest, conversation).run()
 
@@ -125,7 +125,7 @@ class _Apply:
         if self._approved is None:
             refuse_another_digest(fresh, self._expect_digest)
         fitting = self._fit(fresh, history, unfinished)
-        plan = self._without_halted(fitting.plan, booked)
+        plan = without_halted(fitting.plan, booked)
         self._remember_waiting(fresh, plan, given)
         self._conversation.approve(plan)
         refuse_aged_prices(plan, session)
@@ -218,10 +218,6 @@ class _Apply:
         if sells(fitting.plan) or any(one.intent.verb in SELLING_VERBS for one in unfinished):
             refuse_moved_prices(self._approved, fitting.plan, self._session)
         return fitting
-
-    def _without_halted(self, plan: Plan, booked: Booked) -> Plan:
-        calls = tuple(call for call in plan.calls if may_be_sent(call.verb, booked))
-        return replace(plan, calls=calls)
 
     def _resumed(self, unfinished: Sequence[Unfinished], given: PlanInput) -> dict[str, Unfinished]:
         """Open calls that are still wanted, by Strategy; the others are given up after the

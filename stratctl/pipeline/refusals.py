@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -109,6 +110,18 @@ def refuse_stopped(plan: Plan) -> None:
             ),
             hint=stopping[0].hint,
         )
+
+
+def refuse_halted(booked: Booked) -> None:
+    """A halt of everything stops an apply before its first request. Raises GuardRefused."""
+    if booked.halted == "all":
+        raise GuardRefused("applying is halted", hint="stratctl resume lifts it")
+
+
+def without_halted(plan: Plan, booked: Booked) -> Plan:
+    """The plan without the calls that a halt holds back."""
+    calls = tuple(call for call in plan.calls if may_be_sent(call.verb, booked))
+    return replace(plan, calls=calls)
 
 
 def may_be_sent(verb: Verb, booked: Booked) -> bool:

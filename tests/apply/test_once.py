@@ -72,7 +72,9 @@ def test_every_flow_moves_once_through_any_deception(
 def test_every_flow_moves_once_through_any_crashes(
     declared: dict[str, int], deceptions: list[str], crashes: list[int], lag: int
 ) -> None:
-    """A machine that loses its power before or after any write goes on where it was."""
+    """I2 and I3: a machine that loses its power before or after any write goes on where it was.
+
+    Each flow moves exactly once, an id never has another body, and one more apply sends nothing."""
     with tempfile.TemporaryDirectory() as directory:
         machine = Machine(Provider(lag=lag), Path(directory), declared)
         for steps in crashes:

@@ -6,17 +6,20 @@ world keeps every law.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from stratctl.core.state import Target
-from stratctl.core.tables import Schema, Table, Workspace
+from stratctl.pipeline import ceiling
 from stratctl.plan import caps
 from tests.plan import laws, planned
 from tests.plan.generate import PRICES
+from tests.plan.planted import planted
+from tests.plan.replaying import replayed
+from tests.plan.scaling import scale_free
 from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
 
 HALF = vector(BTC="0.5", ETH="0.5")
@@ -338,26 +341,32 @@ BUGS = {
 
 
 @pytest.mark.parametrize("bug", BUGS.values(), ids=BUGS.keys())
-def test_the_laws_notice_a_planted_bug(bug: Bug, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_laws_notice_a_planted_bug(bug: Bug) -> None:
     """Every law holds on the world; with the bug planted at least one does not."""
-    planned.forget()
     check(bug.shows)
-    planted: list[str] = []
-    select = Workspace.select
-
-    def bent(
-        self: Workspace, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()
-    ) -> Table:
-        if bug.right in sql:
-            planted.append(name)
-        return select(self, name, schema, sql.replace(bug.right, bug.wrong), parameters)
-
-    monkeypatch.setattr(Workspace, "select", bent)
-    planned.forget()
-    with pytest.raises(AssertionError):
+    with planted(bug.right, bug.wrong), pytest.raises(AssertionError):
         check(bug.shows)
-    planned.forget()
-    assert planted
+
+
+DRIFTED = world((Declared("P1"), settled("P1", holds=SKEWED)), **drifting())
+SMALL = world((Declared("P1", "1008"), settled("P1")), minimum_leg="4")
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "shown", "dearer", "richer"),
+    [
+        ("WHEN price_e8 IS NOT NULL THEN", "WHEN price_e8 > 10000e8 THEN", DRIFTED, 5, 1),
+        ("amount_minor < flow_least_minor", "amount_minor < 2000", SMALL, 1, 4),
+    ],
+    ids=["cheap assets count for nothing", "a minimum that is a number"],
+)
+def test_the_law_of_units_notices_a_number_in_a_unit(
+    right: str, wrong: str, shown: World, dearer: int, richer: int
+) -> None:
+    """A threshold that is written down in one unit is another one in the next."""
+    scale_free(shown, Fraction(dearer), richer)
+    with planted(right, wrong), pytest.raises(AssertionError):
+        scale_free(shown, Fraction(dearer), richer)
 
 
 def test_the_laws_notice_rows_that_multiply(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -370,6 +379,17 @@ def test_the_laws_notice_rows_that_multiply(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(AssertionError):
         check(twice)
     planned.forget()
+
+
+def test_the_law_of_one_use_notices_an_approval_that_lasts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Planted: what has its result already is still approved."""
+    twice = planned.plan_of(world((Declared("P1"), None), (Declared("P2"), None), per_call=1))
+    replayed(twice, 1)
+    monkeypatch.setattr(ceiling, "_without", lambda allowed, done: allowed)
+    with pytest.raises(AssertionError):
+        replayed(twice, 1)
 
 
 def test_the_laws_notice_a_day_that_forgets_what_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def ends_where_it_should(band: Fraction, hysteresis: Fraction, side: int, far: F
 
 
 @given(st.integers(4, 20).map(lambda number: Fraction(number, 100)), PERCENT, OFF, PERCENT)
-@settings(max_examples=4)
+@settings(max_examples=settings().max_examples // 50)
 def test_a_rebalance_ends_as_far_inside_its_band_as_is_said(
     band: Fraction, hysteresis: Fraction, side: int, far: Fraction
 ) -> None:

@@ -67,7 +67,7 @@ def skewed(draw: st.DrawFn) -> World:
     return world(*people, minimum_leg=draw(st.sampled_from(("0", "5", "50"))))
 
 
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 16)
 @given(skewed())
 def test_what_stands_behind_a_rebalance_fits_what_it_leaves(world: World) -> None:
     """As the second planner says; nobody sells more than is held when it is sent."""

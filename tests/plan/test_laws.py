@@ -16,6 +16,8 @@ from tests.plan import laws
 from tests.plan.drifting import drifts
 from tests.plan.generate import CODES, GROWING, PAYING, PRICES, SILENT, quiet_worlds, worlds
 from tests.plan.planned import Bench, Refused, answer_of, dice, law, plan_of
+from tests.plan.replaying import replayed
+from tests.plan.scaling import DEARER, RICHER, scale_free
 from tests.worlds import Declared, Holder, World
 
 T = TypeVar("T")
@@ -40,6 +42,16 @@ def test_what_settled_is_done_and_what_was_rejected_comes_back(world: World) -> 
     laws.rejected_rows_come_back(world, rejected)
     if not rejected:
         laws.idempotent(world)
+
+
+@law(worlds)
+def test_an_approval_is_used_once(world: World) -> None:
+    """I2: applied again, a plan sends nothing twice, and what is left under the same ids.
+
+    Every third world, with a run before it that ended after any of its calls."""
+    random, planned = dice(world), answer_of(world)
+    if random.randrange(3) == 0 and not isinstance(planned, Refused):
+        replayed(planned, random.randint(0, len(planned.plan.calls)))
 
 
 @law(worlds)
@@ -157,6 +169,18 @@ def test_names_decide_nothing(world: World) -> None:
         for name, verb, vector, code, amount, flag in laws.rows_of(planned.plan)
     }
     assert set(laws.rows_of(again.plan)) == expected
+
+
+@law(worlds)
+def test_units_decide_nothing(world: World) -> None:
+    """I13: other prices of as much less plan the same, and so many times the money so many times.
+
+    Every ninth world, because each is planned once more; some of them share and stop at edges."""
+    random = dice(world)
+    if random.randrange(9) == 0:
+        sharing = replace(world, cash_flow="shared", destination="edge")
+        shown = random.choice((world, world, sharing))
+        scale_free(shown, random.choice(DEARER), random.choice(RICHER))
 
 
 @law(worlds)

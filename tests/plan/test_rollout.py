@@ -39,7 +39,7 @@ def stages(codes: list[str], shares: tuple[Fraction, ...], salt: str) -> dict[st
 
 
 @given(CODES, SHARES, SHARES, SALTS)
-@settings(max_examples=60)
+@settings(max_examples=settings().max_examples * 3 // 10)
 def test_stages_are_nested_and_depend_on_salt_and_participant_alone(
     codes: list[str], shares: tuple[Fraction, ...], others: tuple[Fraction, ...], salt: str
 ) -> None:

@@ -245,7 +245,7 @@ def books(draw: st.DrawFn) -> Book:
 
 
 @given(books())
-@settings(max_examples=30)
+@settings(max_examples=settings().max_examples * 3 // 20)
 def test_no_plan_has_fewer_calls_or_as_many_and_fewer_sells(book: Book) -> None:
     """I16: every partition and every rebalance set is tried; the certificate never lies."""
     optimal(book)
@@ -332,14 +332,14 @@ SHARED_LAWS = tuple(law for law in laws.LAWS if law is not laws.agrees_with_the_
 
 
 @given(worlds())
-@settings(max_examples=20)
+@settings(max_examples=settings().max_examples // 10)
 def test_plans_that_share_keep_the_laws_of_all_plans(world: World) -> None:
     """I1, I5, I6, I9, I10, I20, I22 and I23, and drift never grows beyond the bands (I14)."""
     shared(replace(world, cash_flow="shared"))
 
 
 @given(worlds())
-@settings(max_examples=12)
+@settings(max_examples=settings().max_examples // 16)
 def test_rebalances_to_the_edge_keep_the_laws_of_all_plans(world: World) -> None:
     """Whoever was rebalanced to the edge of a band is in band, and less was sold for it."""
     edge = replace(world, destination="edge")
@@ -424,7 +424,7 @@ def _off(
 
 
 @given(books(), st.integers(1, 5))
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 25)
 def test_wider_bands_never_take_more_calls_or_sells(book: Book, factor: int) -> None:
     """I15: with the guard off, calls and then sells only shrink as bands widen."""
     narrow, wide = book, replace(book, band=book.band + 50 * factor)
@@ -439,7 +439,7 @@ def test_wider_bands_never_take_more_calls_or_sells(book: Book, factor: int) -> 
 
 
 @given(books())
-@settings(max_examples=6)
+@settings(max_examples=settings().max_examples // 33)
 def test_cohorts_of_one_target_need_no_more_calls_together(book: Book) -> None:
     """I18 and I19: two Strategies of the same people need at least as many calls as one.
 

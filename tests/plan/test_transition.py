@@ -66,7 +66,7 @@ def is_the_plan_of_the_day(world: World, path: Course, today: Target) -> None:
 
 
 @given(worlds(), st.sampled_from(VECTORS[:4]), st.sampled_from(VECTORS[:4]), st.sampled_from(DAYS))
-@settings(max_examples=8)
+@settings(max_examples=settings().max_examples // 25)
 def test_a_plan_of_a_day_is_that_of_its_weights(
     world: World, one: Vector, other: Vector, last: str
 ) -> None:
@@ -106,7 +106,7 @@ def test_the_law_notices_a_planner_that_does_not_look_at_the_day(
 
 @given(st.integers(1, 6))
 @example(4)
-@settings(max_examples=2)
+@settings(max_examples=settings().max_examples // 100)
 def test_all_steps_together_sell_what_one_would(steps: int) -> None:
     """I29: 70/20/10 to 50/30/20 at fixed prices is a turnover of 0.20, in one step or in many."""
     sold, holds = 0, OLD

@@ -118,7 +118,7 @@ def broken_law(steps: Sequence[Step], told: Sequence[Told]) -> str:
 
 
 @given(STEPS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=settings().max_examples // 33)
 def test_a_stale_flow_moves_once_and_only_when_acknowledged(steps: list[Step]) -> None:
     """Whatever was held, for however long, and however often somebody applied meanwhile."""
     assert broken_law(steps, lived(steps)) == ""
