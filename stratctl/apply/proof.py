@@ -111,11 +111,20 @@ def _unclear(intent: Intent, executions: Sequence[Execution]) -> str:
         for leg in execution.instructions:
             if leg.status not in LEG_ENDS:
                 return f"the {leg.asset} leg of {who} is {leg.status or 'without a status'}"
+            if intent.verb in MONEY_IN and not _tells_money(leg):
+                return f"the {leg.asset} leg of {who} is a {leg.side!r} by {leg.amount_type!r}"
             if leg.amount_type == "notional" and _notional_e24(leg) is None:
                 return f"the {leg.asset} leg of {who} has no exact amount"
         if intent.verb in MONEY_IN and not execution.instructions:
             return f"the settled Execution of {who} shows no legs"
     return ""
+
+
+def _tells_money(leg: Instruction) -> bool:
+    """Whether it is known what a leg spends, or that it spends nothing.
+
+    A buy in words that nobody documented would count as nothing, and be sent once more."""
+    return leg.side == "sell" or (leg.side, leg.amount_type) == ("buy", "notional")
 
 
 def _adds_up(execution: Execution, sent_minor: int, currency: str) -> bool:

@@ -137,6 +137,8 @@ def test_any_exact_split_is_proven_and_one_more_unit_per_leg_is_not(
         ((an_execution(leg("100.00", status="")),), "without a status"),
         ((an_execution(leg("")),), "no exact amount"),
         ((an_execution(leg("-100.00")),), "no exact amount"),
+        ((an_execution(leg("100.00", amount_type="fiat")),), "a 'buy' by 'fiat'"),
+        ((an_execution(leg("100.00", side="swap")),), "a 'swap' by 'notional'"),
     ],
 )
 def test_what_is_not_all_there_yet_is_no_result(
@@ -234,7 +236,7 @@ def test_sells_are_proven_by_their_participants(verb: Verb) -> None:
             Verb.PARTIAL_SELL,
         ),
         ("rebalance", [leg("7.00")], None, Verb.REBALANCE),
-        ("liquidation", [leg("7", amount_type="quantity")], None, Verb.LIQUIDATE),
+        ("liquidation", [leg("7", side="sell", amount_type="quantity")], None, Verb.LIQUIDATE),
     ],
 )
 def test_another_bodys_figures_are_the_providers(

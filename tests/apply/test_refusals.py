@@ -7,11 +7,25 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from stratctl.apply import proof
 from stratctl.core.event import Abandoned, IntentRow, RowResult
 from stratctl.core.state import Verb
-from tests.apply.machine import WORKSPACE, Machine, a_call, booked_rows, head_slot, journal_in
+from stratctl.pipeline.ceiling import Fitting
+from stratctl.pipeline.reporting import report_of
+from tests.apply.machine import (
+    STRATEGY,
+    WORKSPACE,
+    Machine,
+    a_call,
+    booked_rows,
+    head_slot,
+    journal_in,
+)
 from tests.apply.world import LOST_BEFORE, OK, Provider
+from tests.plans import plan_of
 
 CODES = ("CUST01", "CUST02", "CUST03", "CUST04", "CUST05")
 DECLARED = {code: 1_000 * place for place, code in enumerate(CODES, start=1)}
@@ -52,6 +66,45 @@ def test_every_subset_of_rejected_executions_is_booked_row_by_row() -> None:
                 assert rows[code]["contributed_minor"] == (0 if code in rejected else amount)
                 assert bool(rows[code]["parked"]) is (code in rejected)
             assert machine.run().requests == 0
+
+
+@settings(max_examples=settings().max_examples // 10)
+@given(st.sets(st.sampled_from(CODES), min_size=1, max_size=len(CODES) - 1))
+def test_a_partial_success_is_no_success(rejected: set[str]) -> None:
+    """I32: `settled` with `partial_success` is read row by row, reported, and ends with 5."""
+    partly(rejected)
+
+
+def partly(rejected: set[str]) -> None:
+    """What I32 says of one call that succeeded in part."""
+    with tempfile.TemporaryDirectory() as directory:
+        provider = Provider(rejects=dict.fromkeys(rejected, "participant_not_approved"))
+        machine = Machine(provider, Path(directory), DECLARED)
+        result = machine.run()
+        (outcome,) = result.outcomes
+        assert (outcome.status, outcome.status_reason) == ("settled", "partial_success")
+        settled = {row.participant_code for row in outcome.rows if row.result == RowResult.SETTLED}
+        assert settled == set(CODES) - rejected
+        nothing = plan_of(WORKSPACE, [], [])
+        report = report_of(
+            nothing,
+            Fitting(nothing, (), ()),
+            [result],
+            recovered=(),
+            currencies={STRATEGY: "USD"},
+            digest="",
+            journal_head="",
+        )
+        assert {code for _, code, _ in report.rejected} == rejected
+        assert report.exit_code == 5
+
+
+def test_the_law_notices_a_whole_call_taken_for_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: every row is what its Operation is."""
+    partly({"CUST02"})
+    monkeypatch.setattr(proof, "_result", lambda execution: RowResult.SETTLED)
+    with pytest.raises(AssertionError):
+        partly({"CUST02"})
 
 
 @pytest.mark.parametrize("reason", ["trader_already_enrolled", "trader_not_enrolled"])

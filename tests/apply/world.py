@@ -162,7 +162,7 @@ class Provider:
             request_id=operation.request_id,
             type=operation.kind,
             status=ended if over else "settling",
-            status_reason="no_executions" if self.silent and over else "",
+            status_reason=self._reason(statuses) if over else "",
             allocations=tuple(
                 (each["underlying_currency"], each["weight"])
                 for each in json.loads(operation.body).get("allocations", ())
@@ -170,6 +170,11 @@ class Provider:
             created_at=str(operation.at),
             slot=None,
         )
+
+    def _reason(self, rejected: set[bool]) -> str:
+        if self.silent:
+            return "no_executions"
+        return "partial_success" if len(rejected) == 2 else ""
 
     def executions(self, operation: Operation) -> tuple[Execution, ...]:
         """Its Executions as far as they are listed now."""

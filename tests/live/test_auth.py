@@ -8,6 +8,8 @@ import traceback
 from dataclasses import asdict
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stratctl.core.errors import UsageError
 from stratctl.live.auth import HIDDEN, Credentials, Secret, credentials_from, sign
@@ -79,6 +81,43 @@ def test_a_secret_shows_nothing() -> None:
     assert all("canary" not in text for text in shown)
     assert all(HIDDEN in text for text in shown)
     assert secret.reveal() == "canary-7f3a"
+
+
+ANY = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@settings(max_examples=settings().max_examples // 4)
+@given(st.sampled_from(("KEY", "SECRET", "PASSPHRASE")), ANY)
+def test_nothing_that_is_shown_depends_on_a_secret(part: str, text: str) -> None:
+    """I33: whatever its text, what a credential shows, or why it is refused, is the same."""
+    hidden(part, text)
+
+
+def hidden(part: str, text: str) -> None:
+    """What I33 says of one variable: text and traceback are those of another secret.
+
+    The environment itself is its owner's, and hides what it holds by itself."""
+    assert _shown(part, text) in {_shown(part, other) for other in ("abcd", " \n", "é")}
+
+
+def _shown(part: str, text: str) -> str:
+    try:
+        found = credentials_from({**ENVIRON, f"STRATCTL_READ_{part}": text}, "STRATCTL_READ")
+    except UsageError as error:
+        report = traceback.TracebackException.from_exception(error, capture_locals=True)
+        (last,) = (frame for frame in report.stack if frame.name == "credentials_from")
+        shown = {name: value for name, value in (last.locals or {}).items() if name != "environ"}
+        return f"{error.summary}; {error.hint}; {shown}"
+    headers = sign(found, 1, "GET", "/x")
+    return f"{found} {found!r} {found.key:>9} {headers} {[*headers.values()]}"
+
+
+def test_the_law_notices_a_secret_that_shows_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Planted: as many dots as there are characters."""
+    hidden("PASSPHRASE", "longer than the others")
+    monkeypatch.setattr(Secret, "__repr__", lambda secret: "." * len(secret.reveal()))
+    with pytest.raises(AssertionError):
+        hidden("PASSPHRASE", "longer than the others")
 
 
 @pytest.mark.parametrize("carry", [pickle.dumps, copy.deepcopy, copy.copy, json.dumps])

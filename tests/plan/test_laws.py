@@ -129,7 +129,7 @@ def test_flags_are_obeyed(world: World) -> None:
 
 @law(worlds)
 def test_order_decides_nothing(world: World) -> None:
-    """I11: shuffled people, assets, prices and Strategies give the same bytes.
+    """I11 and I33: shuffled people, assets, prices and Strategies give the same bytes.
 
     Two threads and an optimising engine give the same, too: every eighth world is planned there,
     because it takes them twice as long."""
