@@ -2,16 +2,18 @@
 
 import itertools
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratctl.apply import proof
-from stratctl.core.event import Abandoned, IntentRow, RowResult
+from stratctl.core.event import Abandoned, Instruction, IntentRow, RowResult
 from stratctl.core.state import Verb
 from stratctl.pipeline.ceiling import Fitting
 from stratctl.pipeline.reporting import report_of
@@ -24,7 +26,7 @@ from tests.apply.machine import (
     head_slot,
     journal_in,
 )
-from tests.apply.world import LOST_BEFORE, OK, Provider
+from tests.apply.world import LOST_BEFORE, OK, Operation, Provider
 from tests.plans import plan_of
 
 CODES = ("CUST01", "CUST02", "CUST03", "CUST04", "CUST05")
@@ -204,3 +206,21 @@ def test_a_buy_with_skipped_legs_books_what_was_executed_and_shows_the_rest(
     row = bookings(machine)["CUST01"]
     assert (row["contributed_minor"], row["parked"]) == (800, "legs_skipped: SOL")
     assert machine.run().requests == 0
+
+
+class Novel(Provider):
+    """Says what it bought in a word that nobody documented."""
+
+    def _legs(self, operation: Operation, row: dict[str, Any]) -> Iterator[Instruction]:
+        for leg in super()._legs(operation, row):
+            yield replace(leg, amount_type="fiat")
+
+
+def test_a_buy_in_unknown_words_is_not_sent_again(tmp_path: Path) -> None:
+    """Whatever was bought, it is in flight at the full amount until it can be read."""
+    machine = Machine(Novel(), tmp_path, {"CUST01": 500})
+    assert [problem.code for problem in machine.run().problems] == ["E_EXECUTIONS_INCOMPLETE"]
+    row = bookings(machine)["CUST01"]
+    assert (row["pending_in_minor"], row["contributed_minor"]) == (500, 0)
+    machine.run()
+    assert machine.provider.moved_minor() == {"CUST01": 500}
