@@ -175,9 +175,9 @@ def test_names_decide_nothing(world: World) -> None:
 def test_units_decide_nothing(world: World) -> None:
     """I13: other prices of as much less plan the same, and so many times the money so many times.
 
-    Every ninth world, because each is planned once more; some of them share and stop at edges."""
+    Every twelfth world, because each is planned once more; some of them share and stop at edges."""
     random = dice(world)
-    if random.randrange(9) == 0:
+    if random.randrange(12) == 0:
         sharing = replace(world, cash_flow="shared", destination="edge")
         shown = random.choice((world, world, sharing))
         scale_free(shown, random.choice(DEARER), random.choice(RICHER))
