@@ -1,5 +1,6 @@
 """What every test shares: how hard to search, a clean environment, and golden files."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONG.index(name) if name in LONG else len(LONG)
 
     items.sort(key=place)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays, so that looking through it for garbage is rare."""
+    gc.set_threshold(20_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

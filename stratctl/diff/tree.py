@@ -44,16 +44,22 @@ def _metadata_to_send(desired: DesiredStrategy, live: LiveStrategy | None) -> st
     """
     if desired.metadata_json is None or live is None:
         return None
-    from deepdiff import DeepDiff
-
     declared = _parsed(desired.metadata_json)
     present = _parsed(live.metadata_json or "{}")
     merged = {**present, **declared}
-    if not DeepDiff(
-        present, merged, ignore_numeric_type_changes=True, significant_digits=_DIGITS_MAX
-    ):
+    wanted = _canonical(merged)
+    if wanted == _canonical(present) or not _differ(present, merged):
         return None
-    return _canonical(merged)
+    return wanted
+
+
+def _differ(present: Any, merged: Any) -> bool:
+    # Importing it takes longer than most plans, and mostly the same text is declared again.
+    from deepdiff import DeepDiff
+
+    return bool(
+        DeepDiff(present, merged, ignore_numeric_type_changes=True, significant_digits=_DIGITS_MAX)
+    )
 
 
 def _parsed(text: str) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -31,8 +32,9 @@ from stratctl.core.slots import call_id
 from stratctl.journal import bindings, store
 from stratctl.view import report as views
 
-# Imported inside functions on the way to a plan; here once, so that no fork has to.
-__import__("stratctl.live.snapshot")
+# Verbs import their stages when they begin; here it is done once, so that no fork has to.
+for stage in ("stratctl.pipeline.applying", "stratctl.live.snapshot", "stratctl.plan.explain"):
+    importlib.import_module(stage)
 
 
 def main() -> None:

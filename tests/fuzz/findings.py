@@ -2,7 +2,8 @@
 
     python -m tests.fuzz.findings TARGET FILE...
 
-plays files back and says what is wrong with them; the exit code is 1 when something is.
+plays files back and says what is wrong with them; the exit code is 1 when something is. With
+``--smaller`` first, the files are made as small as their trouble allows.
 """
 
 from __future__ import annotations
@@ -92,11 +93,14 @@ def keep(target: Target, name: str, data: bytes) -> Path:
 
 def main(arguments: list[str]) -> int:
     """Play files back."""
-    name, *files = arguments
-    troubles = 0
-    for file in files:
-        found = trouble(TARGETS[name], Path(file).read_bytes())
+    smaller = arguments[0] == "--smaller"
+    name, *files = arguments[smaller:]
+    target, troubles = TARGETS[name], 0
+    for file in map(Path, files):
+        found = trouble(target, file.read_bytes())
         troubles += found is not None
+        if found and smaller:
+            file.write_bytes(minimised(target, file.read_bytes(), found.name))
         print(f"{file}: {found.said if found else 'nothing is wrong'}")
     return 1 if troubles else 0
 

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.guided TARGET [FOLDER]... [-FLAG=VALUE]...
 
-Folders and flags are those of libFuzzer. A finding is made smaller and written down, and the search
-goes on; what never ends, or takes too much memory, ends the process and is left by libFuzzer.
+Folders and flags are those of libFuzzer. A finding is written down, and the search goes on; what
+never ends, or takes too much memory, ends the process and is left by libFuzzer.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main(arguments: list[str]) -> None:
         found = findings.trouble(target, data)
         if found is not None and found.name not in known:
             known.add(found.name)
-            findings.keep(target, found.name, findings.minimised(target, data, found.name))
+            findings.keep(target, found.name, data)
 
     # The baseline of the memory: everything imported, the engine started, one input read.
     one(next(target.seeds()))

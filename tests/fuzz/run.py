@@ -125,8 +125,8 @@ def _escaped(word: str) -> str:
 
 
 def confirmed() -> tuple[list[tuple[Path, str]], int]:
-    """What was found and is found again by a process of its own, which joins the corpus; and how
-    many were not, as a reading that only took long under the fuzzer.
+    """What was found and is found again by a process of its own, which makes it small: it joins the
+    corpus. And how many were not, as a reading that only took long under the fuzzer.
 
     Of the inputs with one trouble, which both searches may have found, the smallest is enough.
     """
@@ -135,8 +135,10 @@ def confirmed() -> tuple[list[tuple[Path, str]], int]:
     for path in sorted((WORK / "found").glob("*/*"), key=lambda path: -path.stat().st_size):
         smallest[path.parent.name, path.name.rpartition("-")[0]] = path
     for (target, _), path in sorted(smallest.items()):
-        command = [sys.executable, "-m", "tests.fuzz.findings", target, str(path)]
-        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", "tests.fuzz.findings", "--smaller"]
+        run = subprocess.run(
+            [*command, target, str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         if run.returncode:
             joined = CORPUS / target / path.name
             shutil.copy(path, joined)
