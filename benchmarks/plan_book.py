@@ -155,10 +155,10 @@ def saved(root: Path, size: int, missed: list[str]) -> None:
     shown, shown_cpu = (statistics.median(some) for some in zip(*map(times, shows), strict=True))
     write = [sys.executable, "-c", WRITE]
     wrote = statistics.median(float(run(write, root).said) for _ in range(runs_of(size)))
+    limits = f" (limits {SAVED_MB_MAX} MB, {WRITE_SECONDS_MAX:g} s, {SHOW_SECONDS_MAX:g} s)"
     print(
-        f"plan file of {size:,} enrolments: {megabytes:.1f} MB (limit {SAVED_MB_MAX}), written in"
-        f" {wrote:.2f} s (limit {WRITE_SECONDS_MAX:g} s), shown in {shown:.2f} s (limit"
-        f" {SHOW_SECONDS_MAX:g} s), {shown_cpu:.2f} s of CPU",
+        f"plan file of {size:,} enrolments: {megabytes:.1f} MB, written in {wrote:.2f} s, shown in"
+        f" {shown:.2f} s, {shown_cpu:.2f} s of CPU{limits if size == SAVED_SIZE else ''}",
         flush=True,
     )
     over = megabytes > SAVED_MB_MAX or wrote > WRITE_SECONDS_MAX or shown > SHOW_SECONDS_MAX
