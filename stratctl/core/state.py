@@ -254,9 +254,9 @@ DESIRED_ROWS = {
     "file": "VARCHAR",
     "line": "INTEGER",
 }
-DESIRED_KEY = ("strategy", "participant_code")
 """One row per (strategy, participant_code) that a cohort names. Totals include funding and
 payout entries. ``overrides_flag``: the cohort rebalances even where auto_rebalance is false."""
+DESIRED_KEY = ("strategy", "participant_code")
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,7 +436,6 @@ LIVE_ROWS = {
     "standing": "VARCHAR",
     "rebalanced_at": "BIGINT",
 }
-LIVE_KEY = ("strategy_id", "participant_code")
 """One row per (strategy_id, participant_code) that is a Trader or has bookings; ``trader_id`` is
 NULL without a Trader. Totals are settled + pending in full + forfeited + foreign. When a figure
 was rebuilt from Executions it is good to ``tolerance_minor``. ``has_foreign``: an Operation that
@@ -444,6 +443,7 @@ is not ours, finished or not, is among them. ``busy`` says why nothing may be se
 (``pending``, ``foreign_operation``, ``mixed_outcome``), or NULL. ``standing`` is the participant's
 status on the platform when it is known not to be approved. ``rebalanced_at``: Unix seconds of the
 last rebalance of our own chain that traded; NULL when there is none."""
+LIVE_KEY = ("strategy_id", "participant_code")
 
 HOLDINGS_ROWS = {
     "strategy_id": "VARCHAR",
@@ -451,16 +451,16 @@ HOLDINGS_ROWS = {
     "asset": "VARCHAR",
     "quantity_e24": "DECIMAL(38,0)",
 }
-HOLDINGS_KEY = (*LIVE_KEY, "asset")
 """What each Trader holds of each crypto asset, non-zero rows only."""
+HOLDINGS_KEY = (*LIVE_KEY, "asset")
 
 PARTICIPANT_ROWS = {
     "participant_code": "VARCHAR",
     "standing": "VARCHAR",
 }
-PARTICIPANT_KEY = ("participant_code",)
 """Every participant that the platform knows: ``approved``, or the provider's status with its
 reason (``locked:user_request``). A code that is not in it does not exist."""
+PARTICIPANT_KEY = ("participant_code",)
 
 
 class OperationStatus(StrEnum):
