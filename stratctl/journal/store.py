@@ -51,8 +51,19 @@ class AppendOnly(Protocol):
     def close(self) -> None: ...
 
 
+class Lock(Protocol):
+    """What is held until it is let go, or its process ends."""
+
+    def release(self) -> None: ...
+
+
 class Disk(Protocol):
-    """The few things a journal needs from a file system. Every method may raise OSError."""
+    """The few things a journal needs from a file system. Every method may raise OSError; ``lock``
+    raises LockHeld when somebody else has it."""
+
+    def make(self, home: Path) -> None: ...
+
+    def lock(self, path: Path) -> Lock: ...
 
     def read(self, path: Path) -> bytes: ...
 
@@ -82,8 +93,8 @@ def open_journal(
     disk = disk or LocalDisk()
     home = directory / environment
     with _as_unavailable(home):
-        _make(home)
-    lock = _Lock(home / LOCK)
+        disk.make(home)
+        lock = disk.lock(home / LOCK)
     try:
         with _as_unavailable(home):
             data = disk.read(home / FILE)
@@ -171,7 +182,7 @@ class Journal(Reading):
         self,
         chain: Chain,
         file: AppendOnly,
-        lock: _Lock,
+        lock: Lock,
         *,
         clock: Callable[[], datetime],
         run: str,
@@ -278,6 +289,17 @@ class Journal(Reading):
 class LocalDisk:
     """Files of this machine."""
 
+    def make(self, home: Path) -> None:
+        """Make the directory, and make its name, and those above it that are new, durable."""
+        new = [path for path in (home, *home.parents) if not path.exists()]
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in new:
+            _sync_directory(path.parent)
+
+    def lock(self, path: Path) -> Lock:
+        """Lock the journal's own file for this process."""
+        return _Lock(path)
+
     def read(self, path: Path) -> bytes:
         """The whole file; nothing for a file that does not exist."""
         try:
@@ -332,14 +354,6 @@ class _Lock:
 
     def release(self) -> None:
         os.close(self._number)
-
-
-def _make(home: Path) -> None:
-    """Make the directory, and make its name, and those above it that are new, durable."""
-    new = [path for path in (home, *home.parents) if not path.exists()]
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in new:
-        _sync_directory(path.parent)
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,10 +1,11 @@
-"""Time, sleep and chance, handed in: tests and simulation turn them by hand."""
+"""Time, sleep, chance and what runs side by side, handed in: simulation turns them by hand."""
 
 from __future__ import annotations
 
 import random
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 
@@ -19,6 +20,8 @@ class Clockwork:
     sleep: Callable[[float], None]
     random: Callable[[], float]
     """Uniform in [0, 1), for jitter."""
+    workers: Callable[[int], Executor] = ThreadPoolExecutor
+    """At most so many things at a time, to be used as a context."""
 
 
 def real_clockwork() -> Clockwork:

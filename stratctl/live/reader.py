@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -59,7 +59,7 @@ class Reader:
                 raise Interrupted("reading was given up")
             progress(subject, rows)
 
-        with ThreadPoolExecutor(THREADS_MAX, thread_name_prefix="read") as pool:
+        with self._clockwork.workers(THREADS_MAX) as pool:
             try:
                 lists = self._lists(pool, realm, declared, booked, seen)
                 holdings = _holdings(workspace, lists, declared, booked.rows)
@@ -95,7 +95,7 @@ class Reader:
 
     def _lists(
         self,
-        pool: ThreadPoolExecutor,
+        pool: Executor,
         realm: str,
         declared: Sequence[DesiredStrategy],
         booked: Booked,
@@ -123,7 +123,7 @@ class Reader:
 
     def _market(
         self,
-        pool: ThreadPoolExecutor,
+        pool: Executor,
         pairs: set[tuple[str, str]],
         currencies: Sequence[str],
         float_account: tuple[str, str, str],

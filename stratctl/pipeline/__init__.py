@@ -153,7 +153,6 @@ def plan_explained(
     """
     from stratctl.pipeline.configuring import narrowed
     from stratctl.pipeline.planning import PlanInput, work_out
-    from stratctl.pipeline.provenance import provenance_of
     from stratctl.pipeline.session import Session
     from stratctl.plan.explain import explained
 
@@ -170,7 +169,7 @@ def plan_explained(
                 configuration=configuration,
                 live=live,
                 booked=booked,
-                provenance=provenance_of(root, configuration.environment),
+                provenance=session.provenance,
                 complete=not (target or exclude),
             )
         )

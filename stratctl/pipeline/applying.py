@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from stratctl.pipeline.ceiling import Fitting, fit, refuse_moved_fences
 from stratctl.pipeline.configuring import narrowed
 from stratctl.pipeline.history import PlanHistory
 from stratctl.pipeline.planning import PlanInput, make, vectors_of
-from stratctl.pipeline.provenance import Provenance, provenance_of, refuse_old_configuration
+from stratctl.pipeline.provenance import Provenance, refuse_old_configuration
 from stratctl.pipeline.refusals import (
     SELLING_VERBS,
     closed_text,
@@ -75,7 +74,7 @@ def apply_plan(
     if approved is not None:
         refuse_another_plan(session, approved, expect_digest)
     environment = session.configuration.environment
-    provenance = provenance_of(session.root, environment)
+    provenance = session.provenance
     with session.open_journal() as journal:
         booked = journal.booked(session.workspace)
         refuse_old_configuration(provenance, environment, booked)
@@ -245,7 +244,7 @@ class _Apply:
         self, works: Sequence[StrategyWork], given: PlanInput, *, agreed: Plan
     ) -> tuple[StrategyResult, ...]:
         breaker = Breaker()
-        with ThreadPoolExecutor(max_workers=STRATEGIES_AT_ONCE) as pool:
+        with self._session.clockwork.workers(STRATEGIES_AT_ONCE) as pool:
             futures = [
                 pool.submit(self._send_strategy, work, breaker, given, agreed) for work in works
             ]

@@ -22,6 +22,7 @@ from stratctl.live.snapshot import read_snapshot
 from stratctl.live.transport import Endpoint, real_transport
 from stratctl.live.writer import Writer
 from stratctl.pipeline.configuring import chosen_environment, configure
+from stratctl.pipeline.provenance import provenance_of
 
 if TYPE_CHECKING:
     from stratctl.core.plan import Acknowledgement
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from stratctl.core.settings import Configuration
     from stratctl.core.state import Booked, Live
     from stratctl.journal.store import Journal, Reading
+    from stratctl.pipeline.provenance import Provenance
 
 RUNNING_SANDBOX = Path(".stratctl", "sandbox.json")
 """Where a running sandbox says its address, below the project root."""
@@ -71,6 +73,11 @@ class Session:
         return configure(
             self.root, name, self.workspace, self._acknowledgements, environ=self.environ
         )
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Where the files come from."""
+        return provenance_of(self.root, self.environment)
 
     # --- the clock --------------------------------------------------------------------------
 
