@@ -30,7 +30,7 @@ FUZZ_SECONDS ?= 180
 COMPILE := $(VENV)/bin/pip-compile --quiet --no-header --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe
 
-.PHONY: help demo test laws campaign fuzz editor check fix bench schemas lock clean
+.PHONY: help demo test laws campaign model fuzz editor check fix bench schemas lock clean
 
 help: ## list the tasks
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -46,6 +46,9 @@ laws: $(DEV) ## the laws of planning, up to 10,000 examples each; LAWS=tests tak
 
 campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
 	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e
+
+model: $(DEV) ## every state of the request ids in large worlds, and the schemes that must fail
+	@$(PY) -m tests.model.run
 
 fuzz: $(DEV) $(FUZZER) ## search for inputs that the readers get wrong, FUZZ_SECONDS=180 in all
 	@PYTHONPATH=$(FUZZER) $(PY) -m tests.fuzz.run $(FUZZ_SECONDS)

@@ -1,0 +1,131 @@
+"""The id scheme, in every world of a size: what is used never fails, and what is naive does.
+
+A model in which nothing fails proves nothing, so that seven other schemes, and the one in use
+without what it needs beside it, must be found out by it, each in the fewest steps.
+"""
+
+from functools import cache
+
+import pytest
+
+from stratctl.journal.bindings import Contradiction
+from tests.model.explore import Explored, explore, shortest
+from tests.model.schemes import (
+    CARELESS,
+    JOURNALED,
+    NAIVE,
+    SCHEMES,
+    SLOT,
+    admit,
+    head_of,
+    intent_after,
+)
+from tests.model.tell import story
+from tests.model.world import (
+    SETTLED,
+    Bounds,
+    Operation,
+    Request,
+    Scheme,
+    moved_too_much,
+    stuck,
+    two_bodies,
+)
+from tests.model.worlds import SMALL, WHOLE
+
+STEPS = {
+    "random id kept in a local file": 4,
+    "hash of the body": 5,
+    "hash of body and commit": 5,
+    "each participant's total from → to": 5,
+    "each participant's total from, in batches": 5,
+    "slot and digest of the body": 5,
+    "slots, the next before the last is acknowledged": 5,
+    "slot only, what is pending not counted": 4,
+    "slot only, Executions taken as complete": 5,
+}
+"""How few steps it takes until more moves than is declared."""
+
+STUCK = {
+    "hash of the body": 3,
+    "hash of body and commit": 3,
+    "each participant's total from → to": 3,
+    "each participant's total from, in batches": 3,
+    "slots, the next before the last is acknowledged": 5,
+}
+"""How few steps it takes until money that is declared can never move."""
+
+
+def named(scheme: Scheme) -> str:
+    """Tests are told apart by the scheme's name."""
+    return scheme.name
+
+
+@cache
+def whole(scheme: Scheme) -> Explored:
+    """Everything that can happen to a scheme that must hold."""
+    judges = [moved_too_much, stuck, *([two_bodies] if scheme.shares_journal else [])]
+    return explore(scheme, WHOLE, judges)
+
+
+@pytest.mark.parametrize("scheme", [SLOT, JOURNALED], ids=named)
+def test_the_slot_moves_nothing_twice_and_leaves_nothing_behind(scheme: Scheme) -> None:
+    """No lock, and with or without a journal: in no reachable state anything is wrong."""
+    found = whole(scheme)
+    assert not found.failure, "\n".join(story(found))
+    assert found.states > 15_000
+
+
+@pytest.mark.parametrize("scheme", [*NAIVE, *CARELESS], ids=named)
+def test_every_other_scheme_moves_money_twice(scheme: Scheme) -> None:
+    """Each is found out, by a trace that cannot be shorter."""
+    found = shortest(scheme, SMALL, moved_too_much)
+    assert "declared are" in found.failure
+    assert len(found.trace) == STEPS[scheme.name]
+
+
+@pytest.mark.parametrize(
+    "scheme", [scheme for scheme in SCHEMES if scheme.name in STUCK], ids=named
+)
+def test_ids_that_say_what_is_moved_are_used_up(scheme: Scheme) -> None:
+    """After a reject the same change has the same id; a chain that is sent at once tears."""
+    found = shortest(scheme, SMALL, stuck)
+    assert "will never move" in found.failure
+    assert len(found.trace) == STUCK[scheme.name]
+
+
+def test_one_id_carries_two_bodies_where_no_journal_binds_them() -> None:
+    """The slot alone keeps money safe; that an id never carries two bodies is the journal's."""
+    found = explore(SLOT, WHOLE, [two_bodies])
+    assert found.failure == "one request id carries two bodies"
+    assert len(found.trace) == 3
+
+
+def test_no_trace_is_shorter_than_the_first() -> None:
+    """Everything that is nearer than a failure was looked at before it and is without one."""
+    world = Bounds(WHOLE.versions, sends=1)
+    for scheme in NAIVE:
+        assert not explore(scheme, world, [moved_too_much]).failure
+
+
+def test_the_story_of_a_failure_is_told_in_plain_words() -> None:
+    """Whoever reads it needs nothing else."""
+    assert list(story(shortest(NAIVE[0], SMALL, moved_too_much))) == [
+        " 1. A runs version 1 and sends 100 for P as (r0)",
+        " 2. B runs version 1 and sends 100 for P as (r1)",
+        " 3. the provider keeps 100 for P as (r0)",
+        " 4. the provider keeps 100 for P as (r1)",
+        "    P gets 200, declared are 100",
+    ]
+
+
+def test_the_model_asks_the_program_itself() -> None:
+    """A list with a hole has no head, and the program's journal refuses what the model must not
+    bind."""
+    first, second = (intent_after(head, (("P", 100),)) for head in (0, 1))
+    used = Operation(second.request_id, (("P", 100),), SETTLED)
+    assert head_of(()) == 0
+    assert head_of((used,)) is None
+    bound = (Request(first.request_id, (("P", 100),)),)
+    with pytest.raises(Contradiction, match="bound to another body"):
+        admit(bound, intent_after(0, (("P", 150),)))
