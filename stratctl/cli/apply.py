@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import threading
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +14,10 @@ from stratctl.cli.commands import Command
 from stratctl.cli.options import acknowledgement_options, acknowledgements, format_option, today
 from stratctl.cli.plan import level
 from stratctl.cli.state import State
+from stratctl.cli.watching import Watching
 
 if TYPE_CHECKING:
-    from stratctl.core.event import Event
     from stratctl.core.plan import Plan
-    from stratctl.view.story import Story
 
 
 @click.command(cls=Command)
@@ -79,7 +76,7 @@ def apply(
 
     state.choose(chosen)
     approved = pipeline.read_plan(file) if file else None
-    watcher = _Watcher(state, Story(verbose=bool(state.verbose)))
+    watcher = Watching(state, Story(verbose=bool(state.verbose)))
     result = pipeline.apply(
         state.root(),
         environment=state.env,
@@ -103,27 +100,6 @@ def apply(
         shown = report.applied(result, color=console.colors_results, width=console.width)
         console.result(shown)
     return code
-
-
-@dataclass(frozen=True)
-class _Watcher:
-    """Says each event that is worth a line, as it happens; Strategies run side by side."""
-
-    state: State
-    story: Story
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def __call__(self, event: Event) -> None:
-        with self.lock:
-            self._say(self.story.tell(event, time.monotonic()))
-
-    def end(self) -> None:
-        """Nothing more happens."""
-        self._say(self.story.end())
-
-    def _say(self, lines: list[str]) -> None:
-        if lines:
-            self.state.console.note("".join(f"{line}\n" for line in lines))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status", "Summarise what is live."),
     "snapshot": ("status", "Save what is live, for plans without credentials."),
     "audit": ("audit", "Read and verify the journal."),
+    "recover": ("recover", "Find out what became of calls that were left open."),
     "halt": ("halt", "Stop every apply until resume."),
     "resume": ("halt", "Allow applying again."),
     "schema": ("schema", "Show or write the JSON Schemas."),

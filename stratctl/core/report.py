@@ -55,6 +55,51 @@ class Applied:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call of the journal by what people know it by."""
+
+    strategy: str
+    verb: Verb
+    slot: int | None
+    request_id: str
+    participants: int
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What became of the calls that earlier runs left without an end."""
+
+    environment: str
+    found: int
+    """How many there were."""
+    tallies: tuple[Tally, ...]
+    """Those that the provider carried out."""
+    abandoned: tuple[OpenCall, ...]
+    """Those that it never will; what they carried is planned again."""
+    open: tuple[OpenCall, ...]
+    """Those that have no end yet."""
+    problems: tuple[Problem, ...]
+    rejected: tuple[tuple[str, str, str], ...]
+    """(strategy, participant_code, reason)"""
+    interrupted: bool
+    journal_head: str
+
+    @property
+    def ended(self) -> int:
+        """How many the provider carried out."""
+        return self.found - len(self.abandoned) - len(self.open)
+
+    @property
+    def exit_code(self) -> int:
+        """130 when interrupted, 6 when an outcome is open, 5 when a part failed, else 0."""
+        if self.interrupted:
+            return 130
+        if self.open or any(problem.indeterminate for problem in self.problems):
+            return 6
+        return 5 if self.problems or self.rejected else 0
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyStatus:
     """One Strategy as it stands. Values are estimates at the prices of ``Status.as_of``."""
 

@@ -40,15 +40,17 @@ class Writer:
     """The only thing in the program that can change anything at the provider.
 
     It never retries: a further attempt is a decision, and it is journaled before it is sent.
+    Without a client that writes it can only look up.
     """
 
-    def __init__(self, write: WriteClient, read: ReadClient, clockwork: Clockwork) -> None:
+    def __init__(self, write: WriteClient | None, read: ReadClient, clockwork: Clockwork) -> None:
         self._write = write
         self._read = read
         self._clockwork = clockwork
 
     def sign(self, intent: Intent) -> Signed:
         """Wait for the rate limit, then sign the intent's exact bytes."""
+        assert self._write is not None, "whoever only looks up signs nothing"
         request = self._write.sign(
             method=intent.method,
             path=intent.path,
@@ -59,6 +61,7 @@ class Writer:
 
     def send(self, signed: Signed, number: int) -> Answer:
         """Send an attempt and say what its answer proves. Every way it can go is an Answer."""
+        assert self._write is not None, "whoever only looks up sends nothing"
         intent = signed.intent
         age = self._clockwork.wall() - signed.signed_at
         if not 0 <= age + 1 <= SIGNATURE_SECONDS_MAX:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from stratctl.core.diagnostic import Diagnostic
     from stratctl.core.explanation import Explained
     from stratctl.core.plan import Acknowledgement, Plan
-    from stratctl.core.report import Applied, AuditReport, Formatted, Progress, Status, Watcher
+    from stratctl.core.report import (
+        Applied,
+        AuditReport,
+        Formatted,
+        Progress,
+        Resolved,
+        Status,
+        Watcher,
+    )
     from stratctl.core.settings import Configuration
 
 __all__ = [
@@ -223,6 +231,30 @@ def apply(
     known = (*acknowledgements, *bound)
     with Session(root, environment, environ, known, applies=True) as session:
         return apply_plan(session, approved, expect_digest=expect_digest, conversation=said)
+
+
+def recover(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    wait: bool,
+    progress: Progress,
+    watch: Watcher,
+    stopping: Callable[[], bool],
+) -> Resolved:
+    """Find out what became of calls without an end. Plans nothing and sends nothing.
+
+    What the provider does not know is given up when its quarantine is over; ``wait`` waits for
+    that. Raises LockHeld, JournalError and ProviderError.
+    """
+    from stratctl.pipeline.recovering import resolve_open_calls
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, environ, applies=True) as session:
+        return resolve_open_calls(
+            session, wait=wait, progress=progress, watch=watch, stopping=stopping
+        )
 
 
 def status(

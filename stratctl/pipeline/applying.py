@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from stratctl.apply import Breaker, apply_strategy, drive, recover
 from stratctl.core.errors import InputError, PlanStale
-from stratctl.core.event import Intent, Problem
+from stratctl.core.event import Problem
 from stratctl.core.report import Applied
 from stratctl.core.state import Verb
 from stratctl.journal.record import Applied as AppliedRecord
@@ -33,7 +33,7 @@ from stratctl.pipeline.refusals import (
     sells,
     without_halted,
 )
-from stratctl.pipeline.reporting import report_of
+from stratctl.pipeline.reporting import currencies_of, report_of
 from stratctl.pipeline.session import Session
 from stratctl.pipeline.waiting import waiting_records
 from stratctl.pipeline.working import is_still_wanted, shrunk, strategy_works
@@ -339,9 +339,8 @@ class _Apply:
 
     def _currencies(self) -> dict[str, str]:
         """By Strategy, also of those that are declared no more and had a call without an end."""
-        intents = (one.event for one in self._journal.entries() if isinstance(one.event, Intent))
         declared = self._session.configuration.desired.strategies
         return {
-            **{intent.strategy: intent.currency for intent in intents},
+            **currencies_of(self._journal.entries()),
             **{strategy.name: strategy.quoted_currency for strategy in declared},
         }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from stratctl.core.event import RowResult
+from stratctl.core.event import Intent, RowResult
 from stratctl.core.report import Applied, Tally
 from stratctl.core.state import VERB_ORDER, Verb
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from stratctl.apply import Recovered, StrategyResult
     from stratctl.core.event import Outcome
     from stratctl.core.plan import Plan
+    from stratctl.journal.record import Entry
     from stratctl.pipeline.ceiling import Fitting
 
 
@@ -39,16 +40,17 @@ def report_of(
         problems=tuple(problem for each in ended for problem in each.problems),
         not_needed=fitting.not_needed,
         left_for_next=fitting.left_for_next,
-        rejected=tuple(
-            (outcome.strategy, row.participant_code, row.reason)
-            for outcome in outcomes
-            for row in outcome.rows
-            if row.result is RowResult.REJECTED
-        ),
+        rejected=rejected_of(outcomes),
         interrupted=any(result.interrupted for result in results),
         journal_head=journal_head,
         participants=len(_touched(plan, results, outcomes)),
     )
+
+
+def currencies_of(entries: Iterable[Entry]) -> dict[str, str]:
+    """By Strategy, of everything that was ever bound."""
+    intents = (entry.event for entry in entries if isinstance(entry.event, Intent))
+    return {intent.strategy: intent.currency for intent in intents}
 
 
 def _touched(
@@ -72,11 +74,33 @@ def _tallies(
     currencies: Mapping[str, str],
 ) -> tuple[Tally, ...]:
     """One per Strategy and verb, in the order of a plan."""
+    return summed(
+        (
+            *(tally for result in results for tally in _document_tallies(plan, result)),
+            *outcome_tallies(outcomes, currencies),
+        )
+    )
+
+
+def outcome_tallies(outcomes: Sequence[Outcome], currencies: Mapping[str, str]) -> Iterator[Tally]:
+    """One for each outcome."""
+    return (_outcome_tally(outcome, currencies[outcome.strategy]) for outcome in outcomes)
+
+
+def rejected_of(outcomes: Sequence[Outcome]) -> tuple[tuple[str, str, str], ...]:
+    """(strategy, participant_code, reason) of each rejected row."""
+    return tuple(
+        (outcome.strategy, row.participant_code, row.reason)
+        for outcome in outcomes
+        for row in outcome.rows
+        if row.result is RowResult.REJECTED
+    )
+
+
+def summed(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    """One per Strategy and verb, in the order of a plan."""
     parts: dict[tuple[str, Verb], list[Tally]] = {}
-    for tally in (
-        *(tally for result in results for tally in _document_tallies(plan, result)),
-        *(_outcome_tally(outcome, currencies[outcome.strategy]) for outcome in outcomes),
-    ):
+    for tally in tallies:
         parts.setdefault((tally.strategy, tally.verb), []).append(tally)
     return tuple(
         _sum(parts[key]) for key in sorted(parts, key=lambda k: (k[0], VERB_ORDER.index(k[1])))

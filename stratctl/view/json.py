@@ -10,9 +10,19 @@ from typing import Any
 from stratctl.core import plan_json
 from stratctl.core.diagnostic import Diagnostic, Severity
 from stratctl.core.errors import InputError, StratctlError
+from stratctl.core.event import Problem
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, format_units
 from stratctl.core.plan import Plan
-from stratctl.core.report import Applied, AuditReport, Formatted, Status, StrategyStatus
+from stratctl.core.report import (
+    Applied,
+    AuditReport,
+    Formatted,
+    OpenCall,
+    Resolved,
+    Status,
+    StrategyStatus,
+    Tally,
+)
 from stratctl.view.diagnostics import plain, tally, way_out
 from stratctl.view.impact import largest, prices, reasons
 from stratctl.view.summary import summarise
@@ -135,29 +145,8 @@ def applied(result: Applied, exit_code: int) -> str:
             "interrupted": result.interrupted,
             "journal_head": result.journal_head,
             "participants": result.participants,
-            "tallies": [
-                {
-                    "strategy": one.strategy,
-                    "verb": one.verb.value,
-                    "currency": one.currency,
-                    "calls": one.calls,
-                    "settled": one.settled,
-                    "skipped": one.skipped,
-                    "rejected": one.rejected,
-                    "amount": format_amount(one.amount_minor, one.currency),
-                }
-                for one in result.tallies
-            ],
-            "problems": [
-                {
-                    "strategy": one.strategy,
-                    "code": one.code,
-                    "detail": one.detail,
-                    "participants": list(one.participants),
-                    "indeterminate": one.indeterminate,
-                }
-                for one in result.problems
-            ],
+            "tallies": _tallies(result.tallies),
+            "problems": _problems(result.problems),
             "rejected": _objects(("strategy", "participant_code", "reason"), result.rejected),
             "not_needed": _objects(("strategy", "verb", "participant_code"), result.not_needed),
             "left_for_next": _objects(
@@ -165,6 +154,66 @@ def applied(result: Applied, exit_code: int) -> str:
             ),
         }
     )
+
+
+def resolved(result: Resolved, exit_code: int) -> str:
+    """What a recovery found out."""
+    return text(
+        {
+            "environment": result.environment,
+            "exit_code": exit_code,
+            "interrupted": result.interrupted,
+            "journal_head": result.journal_head,
+            "found": result.found,
+            "tallies": _tallies(result.tallies),
+            "abandoned": _open_calls(result.abandoned),
+            "open": _open_calls(result.open),
+            "problems": _problems(result.problems),
+            "rejected": _objects(("strategy", "participant_code", "reason"), result.rejected),
+        }
+    )
+
+
+def _open_calls(calls: Sequence[OpenCall]) -> list[dict[str, Any]]:
+    return [
+        {
+            "strategy": one.strategy,
+            "verb": one.verb.value,
+            "slot": one.slot,
+            "request_id": one.request_id,
+            "participants": one.participants,
+        }
+        for one in calls
+    ]
+
+
+def _tallies(tallies: Sequence[Tally]) -> list[dict[str, Any]]:
+    return [
+        {
+            "strategy": one.strategy,
+            "verb": one.verb.value,
+            "currency": one.currency,
+            "calls": one.calls,
+            "settled": one.settled,
+            "skipped": one.skipped,
+            "rejected": one.rejected,
+            "amount": format_amount(one.amount_minor, one.currency),
+        }
+        for one in tallies
+    ]
+
+
+def _problems(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    return [
+        {
+            "strategy": one.strategy,
+            "code": one.code,
+            "detail": one.detail,
+            "participants": list(one.participants),
+            "indeterminate": one.indeterminate,
+        }
+        for one in problems
+    ]
 
 
 def status(status: Status) -> str:

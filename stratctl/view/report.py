@@ -7,7 +7,15 @@ from typing import Any
 
 from stratctl.core.event import Problem
 from stratctl.core.money import WEIGHT_DIGITS
-from stratctl.core.report import Applied, AuditReport, Status, StrategyStatus, Tally
+from stratctl.core.report import (
+    Applied,
+    AuditReport,
+    OpenCall,
+    Resolved,
+    Status,
+    StrategyStatus,
+    Tally,
+)
 from stratctl.core.state import VERB_ORDER, Verb
 from stratctl.view.summary import DONE, cash
 from stratctl.view.text import (
@@ -57,6 +65,51 @@ def applied(result: Applied, *, color: bool = False, width: int = WIDTH) -> str:
     if result.journal_head:
         lines.append(f"Journal: {result.journal_head}")
     return "\n".join(lines) + "\n"
+
+
+def resolved(result: Resolved, *, color: bool = False, width: int = WIDTH) -> str:
+    """What a recovery found out, what is still open before what is not."""
+    paint = Paint(color)
+    lines = []
+    for problem in sorted(result.problems, key=lambda one: not one.indeterminate):
+        lines += problem_lines(problem, paint, width)
+    told = {problem.strategy for problem in result.problems if problem.indeterminate}
+    for call in (one for one in result.open if one.strategy not in told):
+        text = f"{_call(call)} may still be carried out"
+        lines += marked(INDETERMINATE, text, paint, "yellow", width)
+    for text in _grouped("rejected by the provider", result.rejected):
+        lines += marked(BLOCKED, text, paint, "red", width)
+    lines += [f"  {line}" for line in columns([_tally_cells(one) for one in result.tallies])]
+    for call in result.abandoned:
+        lines += wrapped(f"{_call(call)} never arrived: given up", width, first="  ", rest="    ")
+    lines += _section(lines)
+    lines += [paint("bold", line) for line in wrapped(_resolution(result), width, rest="      ")]
+    if result.journal_head:
+        lines.append(f"Journal: {result.journal_head}")
+    return "\n".join(lines) + "\n"
+
+
+def _resolution(result: Resolved) -> str:
+    if not result.found:
+        return "No call was open."
+    left = len(result.open)
+    parts = [
+        text
+        for number, text in (
+            (result.ended, f"{result.ended:,} carried out"),
+            (len(result.abandoned), f"{len(result.abandoned):,} given up"),
+            (left, f"{left:,} still open"),
+        )
+        if number
+    ]
+    then = "Recover again, or apply." if left else "Nothing is open any more."
+    return f"{count(result.found, 'call')} had no end: {', '.join(parts)}. {then}"
+
+
+def _call(call: OpenCall) -> str:
+    slot = f"slot {call.slot}, " if call.slot else ""
+    people = f" of {count(call.participants, 'participant')}" if call.participants else ""
+    return f"{safe(call.strategy)}: {slot}{WORDS[call.verb]}{people}, request {call.request_id},"
 
 
 def _section(lines: Sequence[str]) -> list[str]:
