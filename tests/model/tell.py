@@ -68,15 +68,10 @@ def _id(request_id: str) -> str:
     return f"{_SLOTS[bare]} {suffix}".rstrip() if bare in _SLOTS else f"({request_id})"
 
 
-def counted(states: int) -> str:
-    """A number of states as people read it."""
-    return f"{states:,} states"
-
-
 def verdict(found: Explored) -> str:
     """In one line: how it ended."""
     if not found.failure:
-        return f"no violation in {counted(found.states)}"
+        return f"no violation in {found.states:,} states"
     return f"{found.failure}, after {len(found.trace)} steps"
 
 

@@ -30,5 +30,9 @@ LARGE = (
     ("2 machines, 5 requests, one participant in each", Bounds(THREE, sends=5, participants=1)),
     ("3 machines, 3 requests", Bounds(THREE, machines=3)),
     ("3 machines, 4 requests, lists that lack two", Bounds(THREE, machines=3, sends=4, stale=2)),
+    (
+        "3 machines, 5 requests, one participant in each, lists that lack two",
+        Bounds(THREE, machines=3, sends=5, stale=2, participants=1),
+    ),
     ("3 participants, lists that lack two", Bounds(THREE_PEOPLE, participants=3, stale=2)),
 )
