@@ -247,6 +247,7 @@ class World:
                 funding_model=self.funding_model,
                 float_account=("00SCXM", "PLAT01", "general"),
                 journal_directory=".stratctl/journal",
+                journal_git=None,
                 journal_persistent=False,
                 generation=None,
             ),

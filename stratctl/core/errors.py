@@ -14,6 +14,7 @@
     ├── JournalError                         1
     │   ├── JournalUnavailable               1   it cannot be read or made durable
     │   ├── JournalTampered                  1   a complete line does not fit the chain
+    │   ├── JournalRolledBack                1   it lacks what was in it before
     │   └── JournalForeign                   1   it belongs to another realm or a newer version
     └── ProviderError                        1
         ├── NotSent                          1   no byte of the request left this machine
@@ -117,6 +118,10 @@ class JournalTampered(JournalError):
     def __init__(self, summary: str, *, seq: int = 0, hint: str = "") -> None:
         super().__init__(summary, hint=hint)
         self.seq = seq
+
+
+class JournalRolledBack(JournalError):
+    """The journal holds together and lacks entries that were seen in it before."""
 
 
 class JournalForeign(JournalError):

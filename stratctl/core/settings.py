@@ -53,6 +53,8 @@ class Environment:
     journal_directory: str
     """Relative to the project root; holds one journal per environment."""
     journal_persistent: bool
+    journal_git: tuple[str, str] | None
+    """(remote, branch) when it is kept on a Git branch, and not in that directory."""
     generation: int | None
 
     @property

@@ -26,6 +26,7 @@ CURRENCY_CODE = r"[A-Z]{3}"
 NAME = r"[a-z0-9-]{1,64}"
 PLATFORM_CODE = r"[A-Z0-9]{6}"
 ACCOUNT_LABEL = r"[A-Za-z0-9_-]{1,40}"
+GIT_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*([./][A-Za-z0-9][A-Za-z0-9_-]*)*"
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 SHA256 = r"[0-9a-f]{64}"
 DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -193,6 +194,13 @@ PLATFORM_CODE_SCHEMA = _text(
 ACCOUNT_LABEL_SCHEMA = _text(
     "account-label", ACCOUNT_LABEL, "The label of an account.", ["general"], (1, 40)
 )
+GIT_NAME_SCHEMA = _text(
+    "git-name",
+    GIT_NAME,
+    "A name in Git: letters, digits and dashes, with points and slashes between them.",
+    ["origin", "stratctl-journal"],
+    (1, 100),
+)
 ENDPOINT_SCHEMA = _text(
     "endpoint",
     ENDPOINT,
@@ -277,6 +285,13 @@ PlatformCode = Annotated[
 ]
 AccountLabel = Annotated[
     str, BeforeValidator(_certain), _whole(ACCOUNT_LABEL), WithJsonSchema(ACCOUNT_LABEL_SCHEMA)
+]
+GitName = Annotated[
+    str,
+    BeforeValidator(_certain),
+    _whole(GIT_NAME),
+    StringConstraints(max_length=100),
+    WithJsonSchema(GIT_NAME_SCHEMA),
 ]
 SettingKey = Annotated[
     str, BeforeValidator(_certain), _whole(SETTING_KEY), WithJsonSchema(SETTING_KEY_SCHEMA)

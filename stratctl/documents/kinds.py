@@ -30,6 +30,7 @@ from stratctl.documents.grammar import (
     Endpoint,
     Flag,
     FreeText,
+    GitName,
     Metadata,
     Name,
     Names,
@@ -800,8 +801,13 @@ class ProjectEnvironment(Part):
 class GitJournal(Part):
     """A journal on a Git branch."""
 
-    remote: FreeText = Field(default="origin", description="Name of the remote.")
-    branch: FreeText = Field(default="stratctl-journal", description="Name of the branch.")
+    remote: GitName = Field(
+        default="origin", description="Name of a remote of this repository, never an address."
+    )
+    branch: GitName = Field(
+        default="stratctl-journal",
+        description="Each environment has a branch below this name: stratctl-journal/prod.",
+    )
 
 
 class Journal(Part):
@@ -811,7 +817,7 @@ class Journal(Part):
     persistent: Flag = Field(
         default=False, description="true: this directory survives, also where CI is set."
     )
-    git: GitJournal | None = Field(default=None, description="On a Git branch. Not supported yet.")
+    git: GitJournal | None = Field(default=None, description="On a Git branch instead.")
 
 
 class Project(Document):

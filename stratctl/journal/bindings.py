@@ -24,7 +24,7 @@ from stratctl.core.event import (
 )
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import TRADING_VERBS, Verb
-from stratctl.journal.record import Genesis, Word
+from stratctl.journal.record import Genesis, Takeover, Word
 
 REFUSALS = frozenset(
     {
@@ -60,12 +60,16 @@ class Bound:
     committed: bool = False
     taken: bool = False
     """Committed, but with another body."""
+    left_open_at: int | None = None
+    """A run that could have sent it lost its last entries; it signed nothing after this."""
     outcome: Outcome | None = None
 
     @property
     def in_doubt(self) -> bool:
         """Some attempt may have been carried out."""
-        return any(self.answers.get(number) not in REFUSALS for number in self.attempts)
+        return self.left_open_at is not None or any(
+            self.answers.get(number) not in REFUSALS for number in self.attempts
+        )
 
     @property
     def possible(self) -> bool:
@@ -74,7 +78,8 @@ class Bound:
 
     @property
     def signed_last(self) -> int | None:
-        return max(self.attempts.values(), default=None)
+        signed = [*self.attempts.values(), self.left_open_at]
+        return max((at for at in signed if at is not None), default=None)
 
 
 class Bindings:
@@ -127,6 +132,10 @@ class Bindings:
                 self._end(event)
             case Abandoned():
                 self._abandon(event)
+            case Takeover():
+                for bound in self:
+                    if _has_no_end(bound) and not bound.committed:
+                        bound.left_open_at = event.at
             case Forfeited():
                 if any(came < 0 or went < 0 for _, came, went in event.rows):
                     raise Contradiction("a forfeited amount is negative")

@@ -119,7 +119,17 @@ class Resume:
     reason: str
 
 
-Word = Genesis | Run | Applied | Waiting | WaitOver | Unparked | Halt | Resume
+@dataclass(frozen=True, slots=True)
+class Takeover:
+    """The lock of a run that ended without letting go was taken over. What that run wrote last may
+    be lost with its machine: each of its calls without an answer may have been sent."""
+
+    holder: str
+    at: int
+    """Unix seconds. It signed nothing after this."""
+
+
+Word = Genesis | Run | Applied | Waiting | WaitOver | Unparked | Halt | Resume | Takeover
 """What the journal says beside the events of apply."""
 
 TYPES: Mapping[str, type] = {
@@ -133,6 +143,7 @@ TYPES: Mapping[str, type] = {
         Unparked,
         Halt,
         Resume,
+        Takeover,
         Intent,
         Attempt,
         Answer,

@@ -1,24 +1,23 @@
-"""The journal in a local directory: ``<directory>/<environment>/journal.jsonl``, and its lock.
+"""The journal over any store: verified when it is opened, durable before it says so, and silent
+for ever after a doubt.
 
-An entry is durable when ``append`` returns: one write, one fsync. After a write or an fsync that
-failed nobody can know what is on the disk, so that file is never written again by this process,
-and everything that would need it is refused.
+A store keeps bytes: a local directory (``directory.py``) or a branch of a Git remote
+(``branch.py``). An entry is durable when ``append`` returns: as durable as the store can make it at
+once, and an intent as durable as the store ever can, because a request may follow it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Protocol
 
 from stratctl.core.diagnostic import Diagnostic
-from stratctl.core.errors import JournalError, JournalUnavailable, LockHeld
+from stratctl.core.errors import JournalError, JournalUnavailable
 from stratctl.core.event import Event, Intent, Receipt, Unfinished
 from stratctl.core.report import AuditReport
 from stratctl.core.state import Booked
@@ -26,10 +25,12 @@ from stratctl.core.tables import Workspace
 from stratctl.journal.bindings import Contradiction
 from stratctl.journal.booked import book
 from stratctl.journal.chain import Chain, read
+from stratctl.journal.directory import Directory, Disk
 from stratctl.journal.record import (
     NO_PREVIOUS,
     Entry,
     Genesis,
+    Takeover,
     Word,
     decode,
     document,
@@ -37,39 +38,42 @@ from stratctl.journal.record import (
 )
 from stratctl.journal.verify import verify
 
-FILE = "journal.jsonl"
-LOCK = "lock"
+
+class Store(Protocol):
+    """A journal's bytes, locked for one writer. Every method may raise JournalUnavailable, and
+    after a doubt nothing is written any more."""
+
+    @property
+    def left_open(self) -> Takeover | None:
+        """The holder before us, when it did not let go of the lock: what it wrote last may be
+        lost."""
+
+    def read(self) -> bytes:
+        """The whole journal."""
+
+    def cut(self, size: int) -> None:
+        """Drop what stands behind the first ``size`` bytes."""
+
+    def write(self, data: bytes) -> None:
+        """Put whole lines behind everything written before; never called twice at once."""
+
+    def share(self) -> None:
+        """Come back when everything written before the call would survive the loss of this
+        machine, or as much as the store can survive. May be called from several threads."""
+
+    def close(self) -> None:
+        """Share what is left and let go of the lock."""
 
 
-class AppendOnly(Protocol):
-    """A file that is open for appending."""
+class Place(Protocol):
+    """Where the journal of one environment is kept."""
 
-    def write(self, data: bytes) -> int: ...
+    def read(self) -> bytes:
+        """The whole journal without a lock; nothing where there is none. Raises
+        JournalUnavailable and JournalRolledBack."""
 
-    def sync(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
-class Lock(Protocol):
-    """What is held until it is let go, or its process ends."""
-
-    def release(self) -> None: ...
-
-
-class Disk(Protocol):
-    """The few things a journal needs from a file system. Every method may raise OSError; ``lock``
-    raises LockHeld when somebody else has it."""
-
-    def make(self, home: Path) -> None: ...
-
-    def lock(self, path: Path) -> Lock: ...
-
-    def read(self, path: Path) -> bytes: ...
-
-    def append(self, path: Path) -> AppendOnly: ...
-
-    def cut(self, path: Path, size: int) -> None: ...
+    def open(self) -> Store:
+        """Lock it. Raises LockHeld, JournalUnavailable and JournalRolledBack."""
 
 
 # --- opening and reading -------------------------------------------------------------------------
@@ -84,58 +88,56 @@ def open_journal(
     run: str,
     disk: Disk | None = None,
 ) -> Journal:
+    """The journal of an environment in a local directory; see ``open_at``."""
+    place = Directory(directory / environment, disk)
+    return open_at(place, environment, realm, clock=clock, run=run)
+
+
+def open_at(
+    place: Place, environment: str, realm: str, *, clock: Callable[[], datetime], run: str
+) -> Journal:
     """Lock, verify and repair the journal of an environment, or begin it.
 
     ``run`` names this process's run in every entry that it appends. Raises LockHeld,
-    JournalTampered, JournalForeign (another realm, environment or a newer version) and
-    JournalUnavailable.
+    JournalTampered, JournalForeign (another realm, environment or a newer version),
+    JournalRolledBack and JournalUnavailable.
     """
-    disk = disk or LocalDisk()
-    home = directory / environment
-    with _as_unavailable(home):
-        disk.make(home)
-        lock = disk.lock(home / LOCK)
+    store = place.open()
     try:
-        with _as_unavailable(home):
-            data = disk.read(home / FILE)
-        chain = read(data, realm=realm, environment=environment)
-        with _as_unavailable(home):
-            if chain.torn:
-                disk.cut(home / FILE, chain.sound)
-            file = disk.append(home / FILE)
-    except JournalError:
-        lock.release()
-        raise
-    journal = Journal(chain, file, lock, clock=clock, run=run, path=home / FILE)
-    try:
+        chain = read(store.read(), realm=realm, environment=environment)
+        if chain.torn:
+            store.cut(chain.sound)
+        journal = Journal(chain, store, clock=clock, run=run)
         if chain.unended:
             journal.end_last_line()
         if not chain.entries:
             journal.append(Genesis(realm=realm, environment=environment))
+        elif store.left_open is not None:
+            journal.append(store.left_open)
     except JournalError:
-        journal.close()
+        with contextlib.suppress(JournalError):
+            store.close()
         raise
     return journal
 
 
 def read_journal(directory: Path, environment: str, realm: str | None = None) -> Reading:
+    """The journal of an environment in a local directory; see ``read_at``."""
+    return read_at(Directory(directory / environment), environment, realm)
+
+
+def read_at(place: Place, environment: str, realm: str | None = None) -> Reading:
     """Read without the lock and without changing anything. An absent journal is empty.
 
-    Raises JournalTampered, JournalForeign and JournalUnavailable.
+    Raises JournalTampered, JournalForeign, JournalRolledBack and JournalUnavailable.
     """
-    return Reading(read(_bytes(directory, environment), realm=realm, environment=environment))
+    return Reading(read(place.read(), realm=realm, environment=environment))
 
 
-def audit(directory: Path, environment: str, workspace: Workspace) -> AuditReport:
-    """Verify the journal on disk; what is wrong with it is a finding. Raises
+def audit(place: Place, environment: str, workspace: Workspace) -> AuditReport:
+    """Verify the journal; what is wrong with its bytes is a finding. Raises JournalRolledBack and
     JournalUnavailable."""
-    return verify(_bytes(directory, environment), environment=environment, workspace=workspace)
-
-
-def _bytes(directory: Path, environment: str) -> bytes:
-    path = directory / environment / FILE
-    with _as_unavailable(path):
-        return LocalDisk().read(path)
+    return verify(place.read(), environment=environment, workspace=workspace)
 
 
 class Reading:
@@ -181,19 +183,15 @@ class Journal(Reading):
     def __init__(
         self,
         chain: Chain,
-        file: AppendOnly,
-        lock: Lock,
+        store: Store,
         *,
         clock: Callable[[], datetime],
         run: str,
-        path: Path,
     ) -> None:
         super().__init__(chain)
-        self._file = file
-        self._lock = lock
+        self._store = store
         self._clock = clock
         self._run = run
-        self._path = path
         self._broken = ""
         self._closed = False
         self._turn = threading.Lock()
@@ -204,18 +202,24 @@ class Journal(Reading):
         return receipt
 
     def append_all(self, events: Sequence[Event | Word]) -> tuple[Receipt, ...]:
-        """Make several events durable together: one write, one fsync.
+        """Make several events durable together: one write.
 
+        Intents are shared before this returns; everything else is shared with them or at the end.
         Raises JournalError when an event contradicts the journal (an id that carries another
         body, an attempt without an intent, a second outcome), and JournalUnavailable when it is
-        not certain that all of them are on the disk; then this journal accepts nothing more.
+        not certain that all of them are kept; then this journal accepts nothing more.
         """
         with self._turn:
             if self._broken:
                 raise JournalUnavailable(self._broken)
             entries, lines = self._prepare(events)
-            self._write(b"".join(lines))
+            with self._doubting():
+                self._store.write(b"".join(lines))
             self._entries += entries
+        if any(isinstance(event, Intent) for event in events):
+            # Outside the turn: while one Strategy's intent travels, the others go on.
+            with self._doubting():
+                self._store.share()
         return tuple(
             Receipt(
                 seq=entry.seq,
@@ -230,24 +234,32 @@ class Journal(Reading):
             return super().unfinished()
 
     def close(self) -> None:
-        """Let go of the file and the lock. Closing again does nothing."""
+        """Share what is left and let go of the lock. Closing again does nothing. Raises
+        JournalUnavailable."""
         with self._turn:
             if self._closed:
                 return
             self._closed = True
             self._broken = self._broken or "the journal is closed"
-            self._file.close()
-            self._lock.release()
+            self._store.close()
 
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # What ended the run says more than that its last entries could not be shared either.
+        with contextlib.suppress(*[JournalError] if error is not None else []):
+            self.close()
 
     def end_last_line(self) -> None:
         """Give the last entry the line feed that a cut write left out."""
-        self._write(b"\n")
+        with self._doubting():
+            self._store.write(b"\n")
 
     def _prepare(self, events: Sequence[Event | Word]) -> tuple[list[Entry], list[bytes]]:
         entries: list[Entry] = []
@@ -272,105 +284,11 @@ class Journal(Reading):
             lines.append(line)
         return entries, lines
 
-    def _write(self, data: bytes) -> None:
+    @contextlib.contextmanager
+    def _doubting(self) -> Iterator[None]:
+        """After an error of the store nobody can know what it keeps: nothing more is written."""
         try:
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(f"only {written} of {len(data)} bytes were written")
-            self._file.sync()
-        except OSError as error:
-            self._broken = f"{self._path} could not be made durable: {error}"
-            raise JournalUnavailable(
-                self._broken,
-                hint="nothing more is sent; repair the disk, then run apply again",
-            ) from error
-
-
-class LocalDisk:
-    """Files of this machine."""
-
-    def make(self, home: Path) -> None:
-        """Make the directory, and make its name, and those above it that are new, durable."""
-        new = [path for path in (home, *home.parents) if not path.exists()]
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for path in new:
-            _sync_directory(path.parent)
-
-    def lock(self, path: Path) -> Lock:
-        """Lock the journal's own file for this process."""
-        return _Lock(path)
-
-    def read(self, path: Path) -> bytes:
-        """The whole file; nothing for a file that does not exist."""
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return b""
-
-    def append(self, path: Path) -> AppendOnly:
-        """Open for appending. A new file's name is made durable too."""
-        file = _LocalFile(path)
-        _sync_directory(path.parent)
-        return file
-
-    def cut(self, path: Path, size: int) -> None:
-        """Cut a torn tail off, durably."""
-        with path.open("r+b") as file:
-            file.truncate(size)
-            os.fsync(file.fileno())
-
-
-class _LocalFile:
-    def __init__(self, path: Path) -> None:
-        self._number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-
-    def write(self, data: bytes) -> int:
-        return os.write(self._number, data)
-
-    def sync(self) -> None:
-        os.fsync(self._number)
-
-    def close(self) -> None:
-        os.close(self._number)
-
-
-class _Lock:
-    """An exclusive lock that dies with its process; the file says who holds it."""
-
-    def __init__(self, path: Path) -> None:
-        with _as_unavailable(path):
-            self._number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                holder = os.pread(self._number, 200, 0).decode(errors="replace").strip()
-                os.close(self._number)
-                raise LockHeld(
-                    f"another apply holds the journal: {holder or 'it is just starting'}",
-                    hint="wait for it to end; its lock ends with its process",
-                ) from error
-            os.ftruncate(self._number, 0)
-            os.pwrite(self._number, f"pid {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-
-    def release(self) -> None:
-        os.close(self._number)
-
-
-def _sync_directory(path: Path) -> None:
-    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-@contextlib.contextmanager
-def _as_unavailable(path: Path) -> Iterator[None]:
-    """Foreign errors change their name at the door."""
-    try:
-        yield
-    except OSError as error:
-        raise JournalUnavailable(
-            f"the journal cannot be opened: {path}: {error.strerror or error}",
-            hint="nothing is applied without a journal",
-        ) from error
+            yield
+        except JournalError as error:
+            self._broken = self._broken or error.summary
+            raise

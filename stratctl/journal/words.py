@@ -36,6 +36,8 @@ JOURNAL_WORDS = {
     "run.acknowledgements": "Typed or reviewed widenings that the plan relies on.",
     "complete": "Whether every call of the plan has a result.",
     "acknowledgement": "The acknowledgement that says so.",
+    "holder": "Who held the lock and did not let go.",
+    "takeover.at": "Unix seconds. The earlier holder signed nothing after this.",
     "since": "Since when the flows are known to wait; earlier than the line where the journal does "
     "not reach back.",
     "exits_only": "Whether exits stay allowed.",

@@ -319,6 +319,10 @@ _BY_FORMAT = {
     "platform-code": ("E_TEXT", "a platform code is six characters of A-Z and 0-9"),
     "sha256": ("E_TEXT", "64 digits and letters a to f, as sha256sum prints it"),
     "account-label": ("E_TEXT", "letters, digits, _ and -"),
+    "git-name": (
+        "E_TEXT",
+        "a name: letters, digits, _ and -; points and slashes between",
+    ),
 }
 
 

@@ -308,7 +308,7 @@ def audit_verify(root: Path, *, environment: str | None) -> AuditReport:
     from stratctl.pipeline.session import Session
 
     with Session(root, environment, {}) as session:
-        return audit(session.journal_directory, session.environment.name, session.workspace)
+        return audit(session.journal_place, session.environment.name, session.workspace)
 
 
 def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:

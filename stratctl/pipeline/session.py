@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from stratctl.core.errors import JournalUnavailable, UsageError
 from stratctl.core.tables import Workspace
-from stratctl.journal.store import open_journal, read_journal
+from stratctl.journal.branch import GitBranch
+from stratctl.journal.directory import Directory
+from stratctl.journal.store import open_at, read_at
 from stratctl.live.auth import credentials_from
 from stratctl.live.client import ReadClient, WriteClient
 from stratctl.live.clockwork import real_clockwork
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from stratctl.core.report import Progress
     from stratctl.core.settings import Configuration
     from stratctl.core.state import Booked, Live
-    from stratctl.journal.store import Journal, Reading
+    from stratctl.journal.store import Journal, Place, Reading
     from stratctl.pipeline.provenance import Provenance
 
 RUNNING_SANDBOX = Path(".stratctl", "sandbox.json")
@@ -127,13 +129,26 @@ class Session:
     # --- the journal ------------------------------------------------------------------------
 
     @property
-    def journal_directory(self) -> Path:
-        return self.root / self.environment.journal_directory
+    def journal_place(self) -> Place:
+        """Where the project file keeps the journal of this environment."""
+        environment = self.environment
+        if environment.journal_git is None:
+            return Directory(self.root / environment.journal_directory / environment.name)
+        remote, branch = environment.journal_git
+        return GitBranch(
+            self.root,
+            remote,
+            branch,
+            environment.name,
+            clock=self.now,
+            monotonic=self.clockwork.monotonic,
+            pause=self.clockwork.sleep,
+        )
 
     def read_journal(self) -> Reading:
         """The journal as it is now, without a lock."""
         environment = self.environment
-        return read_journal(self.journal_directory, environment.name, environment.realm)
+        return read_at(self.journal_place, environment.name, environment.realm)
 
     def open_journal(self) -> Journal:
         """Lock the journal. Raises JournalUnavailable in CI unless it is declared persistent.
@@ -141,14 +156,15 @@ class Session:
         A CI runner's disk usually dies with the job, and a journal that dies is none.
         """
         environment = self.environment
-        if self.environ.get("CI") and not environment.journal_persistent:
+        forgets = environment.journal_git is None and not environment.journal_persistent
+        if self.environ.get("CI") and forgets:
             raise JournalUnavailable(
                 "the journal is a local directory and CI is set",
-                hint="keep it on a disk that outlives the job and say persistent: true under"
-                " journal in stratctl.yaml",
+                hint="keep it on a Git branch (journal: {git: {}} in stratctl.yaml), or on a disk"
+                " that outlives the job, and say persistent: true",
             )
-        return open_journal(
-            self.journal_directory,
+        return open_at(
+            self.journal_place,
             environment.name,
             environment.realm,
             clock=self.now,

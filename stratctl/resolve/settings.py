@@ -51,10 +51,6 @@ def environment_of(project: Read[Project], name: str, problems: list[Diagnostic]
         if mismatch:
             span = places.value("environments", other, "endpoint")
             problems.append(problem("E_ENV_MISMATCH", mismatch[0], span, mismatch[1]))
-    if document.journal.git is not None:
-        hint = "use directory"
-        span = places.key("journal", "git")
-        problems.append(problem("E_NOT_BUILT", "a journal on a Git branch", span, hint))
     return Environment(
         name=name,
         realm=written.realm,
@@ -64,6 +60,7 @@ def environment_of(project: Read[Project], name: str, problems: list[Diagnostic]
         float_account=_float_account(written),
         journal_directory=document.journal.directory,
         journal_persistent=document.journal.persistent,
+        journal_git=(git.remote, git.branch) if (git := document.journal.git) else None,
         generation=document.generation,
     )
 

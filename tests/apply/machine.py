@@ -22,7 +22,8 @@ from stratctl.core.plan import Call
 from stratctl.core.slots import call_id
 from stratctl.core.state import Booked, Vector, Verb
 from stratctl.core.tables import Workspace
-from stratctl.journal.store import Journal, LocalDisk, open_journal
+from stratctl.journal.directory import LocalDisk
+from stratctl.journal.store import Journal, open_journal
 from tests.apply.world import ModelWriter, Provider
 
 R = TypeVar("R")

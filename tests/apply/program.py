@@ -27,7 +27,8 @@ from stratctl.apply import (
 from stratctl.core.event import Answer, Intent, IntentRow, Outcome
 from stratctl.core.plan import Call
 from stratctl.core.state import Vector, Verb
-from stratctl.journal.store import Journal, LocalDisk, open_journal
+from stratctl.journal.directory import LocalDisk
+from stratctl.journal.store import Journal, open_journal
 from stratctl.journal.verify import totals_of
 from stratctl.live.auth import credentials_from
 from stratctl.live.client import ReadClient, WriteClient

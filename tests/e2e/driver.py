@@ -29,7 +29,7 @@ from stratctl.apply import body
 from stratctl.core.errors import StratctlError
 from stratctl.core.event import Attempt
 from stratctl.core.slots import call_id
-from stratctl.journal import bindings, store
+from stratctl.journal import bindings, directory
 from stratctl.view import report as views
 
 # Verbs import their stages when they begin; here it is done once, so that no fork has to.
@@ -122,7 +122,7 @@ def _apply(order: dict[str, Any]) -> dict[str, Any]:
 @contextlib.contextmanager
 def _dying(mode: str, number: int) -> Iterator[None]:
     """Die at the ``number``-th append of this process, counted from 1."""
-    write, sync = store._LocalFile.write, store._LocalFile.sync
+    write, sync = directory._LocalFile.write, directory._LocalFile.sync
     written = synced = 0
 
     def dying_write(file: Any, data: bytes) -> int:
@@ -141,8 +141,8 @@ def _dying(mode: str, number: int) -> Iterator[None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with (
-        _replaced(store._LocalFile, "write", dying_write),
-        _replaced(store._LocalFile, "sync", dying_sync),
+        _replaced(directory._LocalFile, "write", dying_write),
+        _replaced(directory._LocalFile, "sync", dying_sync),
     ):
         yield
 

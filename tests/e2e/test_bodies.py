@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from stratctl.core.event import Attempt, Event, Intent, Receipt
-from stratctl.journal.store import Journal, _LocalFile
+from stratctl.journal.directory import _LocalFile
+from stratctl.journal.store import Journal
 from tests.e2e.machines import Machines
 from tests.e2e.test_once import begin, change, changed, converge, forked, rise, some
 from tests.e2e.world import Project

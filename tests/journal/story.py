@@ -22,8 +22,9 @@ from stratctl.core.event import (
 )
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Verb
-from stratctl.journal.record import Applied, Halt, Resume, Run, Unparked, Word
-from stratctl.journal.store import FILE, open_journal
+from stratctl.journal.directory import FILE
+from stratctl.journal.record import Applied, Halt, Resume, Run, Takeover, Unparked, Word
+from stratctl.journal.store import open_journal
 
 REALM = "sandbox"
 ENVIRONMENT = "dev"
@@ -163,6 +164,7 @@ def everything() -> list[Event | Word]:
         Unparked("ack-2", STRATEGY_ID, ("CUST02",)),
         Halt(exits_only=True, reason="look"),
         Resume("looked"),
+        Takeover("pid 7 on a lost machine", 900),
         Run("plan-2", "configuration", "commit-2", 2, ()),
         open_call,
         attempt(open_call),

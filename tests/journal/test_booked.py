@@ -392,7 +392,7 @@ def test_an_audit_of_a_whole_journal_holds(tmp_path: Path) -> None:
     data = write(tmp_path, everything()).read_bytes()
     report = verify(data + b'{"torn', environment=ENVIRONMENT, workspace=WORKSPACE)
     assert report.holds
-    assert (report.entries, report.intents, report.outcomes) == (60, 13, 10)
+    assert (report.entries, report.intents, report.outcomes) == (61, 13, 10)
     assert report.head == read(data).head
     assert report.repaired == "6 bytes at the end of the journal, not completed"
 

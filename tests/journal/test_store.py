@@ -21,15 +21,9 @@ from stratctl.core.event import Problem
 from stratctl.core.state import Verb
 from stratctl.core.tables import Workspace
 from stratctl.journal.chain import read
+from stratctl.journal.directory import AppendOnly, Directory, LocalDisk
 from stratctl.journal.record import Genesis, Resume
-from stratctl.journal.store import (
-    AppendOnly,
-    Journal,
-    LocalDisk,
-    audit,
-    open_journal,
-    read_journal,
-)
+from stratctl.journal.store import Journal, audit, open_journal, read_journal
 from tests.journal.story import ENVIRONMENT, REALM, Clock, attempt, everything, intent, write
 
 FIRST = intent(Verb.ENROLL, 1, [("CUST01", 100)])
@@ -247,7 +241,7 @@ def test_a_tampered_journal_is_not_opened(tmp_path: Path) -> None:
         opened(tmp_path)
     with pytest.raises(JournalTampered):
         read_journal(tmp_path, ENVIRONMENT)
-    report = audit(tmp_path, ENVIRONMENT, Workspace(threads=1))
+    report = audit(Directory(tmp_path / ENVIRONMENT), ENVIRONMENT, Workspace(threads=1))
     assert not report.holds
     assert "line 2" in report.findings[0]
 
