@@ -193,6 +193,7 @@ class Journal(Reading):
         self._clock = clock
         self._run = run
         self._broken = ""
+        self._appending = False
         self._closed = False
         self._turn = threading.Lock()
 
@@ -210,12 +211,16 @@ class Journal(Reading):
         not certain that all of them are kept; then this journal accepts nothing more.
         """
         with self._turn:
-            if self._broken:
-                raise JournalUnavailable(self._broken)
+            if self._broken or self._appending:
+                raise JournalUnavailable(self._broken or "an append to it was interrupted")
+            # Memory that runs out, or a second Ctrl-C, may leave a line in the store that we do
+            # not know of: another thread must not write behind it.
+            self._appending = True
             entries, lines = self._prepare(events)
             with self._doubting():
                 self._store.write(b"".join(lines))
             self._entries += entries
+            self._appending = False
         if any(isinstance(event, Intent) for event in events):
             # Outside the turn: while one Strategy's intent travels, the others go on.
             with self._doubting():
@@ -275,6 +280,7 @@ class Journal(Reading):
                 self._bindings.admit(event)
             except Contradiction as error:
                 contradiction = f"an event contradicts the journal: {error}"
+                self._appending = False
                 if entries:
                     # Those before it are admitted and will not be written: accept no more.
                     self._broken = contradiction

@@ -270,3 +270,38 @@ def test_a_closed_journal_accepts_nothing(tmp_path: Path) -> None:
         with pytest.raises(JournalUnavailable, match="closed"):
             journal.append(Resume("x"))
         another.append(Resume("y"))
+
+
+class StarvedDisk(LocalDisk):
+    """Memory runs out when the second write has reached the file."""
+
+    def append(self, path: Path) -> AppendOnly:
+        """Open for appending."""
+        return StarvedFile(super().append(path))
+
+
+class StarvedFile:
+    """Its file."""
+
+    def __init__(self, file: AppendOnly) -> None:
+        self.file, self.writes = file, 0
+        self.sync, self.close = file.sync, file.close
+
+    def write(self, data: bytes) -> int:
+        """Write, and the second time do not come back."""
+        self.writes += 1
+        written = self.file.write(data)
+        if self.writes == 2:
+            raise MemoryError
+        return written
+
+
+def test_nothing_follows_an_append_that_did_not_come_back(tmp_path: Path) -> None:
+    """The line may be in the file: another thread that wrote behind it would break the chain."""
+    with opened(tmp_path, disk=StarvedDisk()) as journal:
+        with pytest.raises(MemoryError):
+            journal.append(FIRST)
+        with pytest.raises(JournalUnavailable, match="interrupted"):
+            journal.append(FIRST)
+    with opened(tmp_path) as journal:
+        assert [type(entry.event) for entry in journal.entries()] == [Genesis, type(FIRST)]
