@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "snapshot": ("status", "Save what is live, for plans without credentials."),
     "audit": ("audit", "Read and verify the journal."),
     "recover": ("recover", "Find out what became of calls that were left open."),
+    "adopt": ("recover", "Take an Operation that is not ours into the declared totals."),
     "halt": ("halt", "Stop every apply until resume."),
     "resume": ("halt", "Allow applying again."),
     "schema": ("schema", "Show or write the JSON Schemas."),

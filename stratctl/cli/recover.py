@@ -1,8 +1,9 @@
-"""``stratctl recover``"""
+"""``stratctl recover`` and ``stratctl adopt``"""
 
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from stratctl.cli.commands import Command
 from stratctl.cli.options import format_option
 from stratctl.cli.state import State
 from stratctl.cli.watching import Watching
+
+if TYPE_CHECKING:
+    from stratctl.core.report import Adoption
 
 
 @click.command(cls=Command)
@@ -19,9 +23,14 @@ from stratctl.cli.watching import Watching
     is_flag=True,
     help="Leave open what may still be under way, instead of waiting up to three minutes.",
 )
+@click.option(
+    "--from-server",
+    is_flag=True,
+    help="Rebuild a journal that was lost from the provider's record. Takes three minutes.",
+)
 @format_option("text", "json")
 @click.pass_obj
-def recover(state: State, *, impatient: bool, chosen: str | None) -> int:
+def recover(state: State, *, impatient: bool, from_server: bool, chosen: str | None) -> int:
     """Find out what became of calls that were left open.
 
     A run that was killed, or lost its connection, leaves calls in the journal of which nobody knows
@@ -33,27 +42,48 @@ def recover(state: State, *, impatient: bool, chosen: str | None) -> int:
     booked. What it does not know is given up once nothing of it can be under way any more, 180 s
     after it was last signed. What was given up is planned again.
 
+    With --from-server the journal itself is what was lost. Every Operation of ours that it does not
+    know is booked from its Executions, which show money to a minor unit a leg; where the declared
+    totals agree within that, they are booked, for good. Nothing may be in flight, and everything is
+    read twice, three minutes apart. The next plan is then empty, but for what really differs.
+
     \b
     Exit codes:
       0  nothing is open any more
-      5  the same, and some participants were rejected
-      6  a call is still open
+      3  with --from-server: recover open calls first
+      4  with --from-server: an old configuration
+      5  done, and some participants were rejected
+      6  a call is still open, or something is in flight
       8  an apply is running
 
     \b
     Examples:
       stratctl recover
       stratctl recover --no-wait --json | jq '.open'
+      stratctl recover --from-server && stratctl plan --detailed-exitcode
     """
     from stratctl import pipeline
     from stratctl.core.surroundings import Surroundings
     from stratctl.view import json, report
     from stratctl.view.story import Story
 
+    if impatient and from_server:
+        raise click.UsageError("--from-server waits: it does not go with --no-wait")
     state.choose(chosen)
-    watcher = Watching(state, Story(verbose=bool(state.verbose)))
     # A signal only asks: nothing is sent, and what was found out is written down.
     state.graceful = True
+    if from_server:
+        return _show(
+            state,
+            pipeline.recover_from_server(
+                state.root(),
+                environment=state.env,
+                environ=Surroundings(os.environ),
+                progress=state.console.progress,
+                stopping=state.stopping,
+            ),
+        )
+    watcher = Watching(state, Story(verbose=bool(state.verbose)))
     result = pipeline.recover(
         state.root(),
         environment=state.env,
@@ -70,5 +100,55 @@ def recover(state: State, *, impatient: bool, chosen: str | None) -> int:
         console.result(json.resolved(result, code))
     else:
         shown = report.resolved(result, color=console.colors_results, width=console.width)
+        console.result(shown)
+    return code
+
+
+@click.command(cls=Command)
+@click.argument("operation")
+@format_option("text", "json")
+@click.pass_obj
+def adopt(state: State, *, operation: str, chosen: str | None) -> int:
+    """Take an Operation that is not ours into the declared totals.
+
+    Whatever else writes to a Strategy is seen, counted in full, and stops the participants that it
+    touched. To go on with them, first declare what it moved, in contributed and withdrawn or in
+    funding and payouts, so that a review sees it; then adopt it. Until the declared totals contain
+    it, adopt refuses and says what they must be. Nothing is sent.
+
+    \b
+    Exit codes:
+      0  it is booked
+      3  it has not ended, or the declared totals lack it
+      4  an old configuration
+      8  an apply is running
+
+    \b
+    Examples:
+      stratctl adopt 5f6f1e7c-6f0b-4a52-8a0a-0b6b0a3c9d11
+    """
+    from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
+
+    state.choose(chosen)
+    result = pipeline.adopt(
+        state.root(),
+        operation,
+        environment=state.env,
+        environ=Surroundings(os.environ),
+        progress=state.console.progress,
+    )
+    return _show(state, result)
+
+
+def _show(state: State, result: Adoption) -> int:
+    from stratctl.view import json, report
+
+    code = state.exit_code(result.exit_code)
+    console = state.console
+    if state.format == "json":
+        console.result(json.adoption(result, code))
+    else:
+        shown = report.adoption(result, color=console.colors_results, width=console.width)
         console.result(shown)
     return code

@@ -100,6 +100,51 @@ class Resolved:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """A participant whose declared totals are not what has moved, beyond what rounding explains."""
+
+    participant_code: str
+    declared_in_minor: int
+    moved_in_minor: int
+    declared_out_minor: int
+    moved_out_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyAdopted:
+    """Operations of one Strategy that are booked from their Executions from now on."""
+
+    strategy: str
+    currency: str
+    operations: tuple[tuple[str, str], ...]
+    """(type, id), oldest first."""
+    participants: int
+    contributed_minor: int
+    withdrawn_minor: int
+    differences: tuple[Difference, ...]
+    """Ascending by participant."""
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What was booked from the provider's own record."""
+
+    environment: str
+    strategies: tuple[StrategyAdopted, ...]
+    problems: tuple[Problem, ...]
+    """Why nothing was booked; then there are no Strategies."""
+    interrupted: bool
+    journal_head: str
+
+    @property
+    def exit_code(self) -> int:
+        """130 when interrupted, 6 when something is still in flight, else 0."""
+        if self.interrupted:
+            return 130
+        return 6 if self.problems else 0
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyStatus:
     """One Strategy as it stands. Values are estimates at the prices of ``Status.as_of``."""
 

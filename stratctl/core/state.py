@@ -321,11 +321,14 @@ after the last buy. ``parked`` is the last refusal that nobody acknowledged, or 
 
 @dataclass(frozen=True, slots=True)
 class BookedOperation:
-    """A committed call of ours: its slot and Operation, and whether its outcome is booked."""
+    """A committed call of ours, or an Operation that was adopted, and whether its outcome is
+    booked."""
 
     strategy_id: str
     slot: int
+    """0 for an adopted Operation that is not of our chain."""
     request_id: str
+    """Empty where the provider shows none."""
     operation_id: str
     verb: Verb
     done: bool

@@ -24,7 +24,7 @@ from stratctl.core.event import (
 )
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import TRADING_VERBS, Verb
-from stratctl.journal.record import Genesis, Takeover, Word
+from stratctl.journal.record import Adopted, Genesis, Takeover, Word
 
 REFUSALS = frozenset(
     {
@@ -90,6 +90,8 @@ class Bindings:
         self._bound: dict[str, Bound] = {}
         self._waiting: dict[str, set[int]] = {}
         """strategy_id -> slots that are bound and not known to be committed"""
+        self._adopted: set[str] = set()
+        """ids of Operations, and their request ids, that were booked without an intent of ours"""
         self._carriers: dict[str, set[str]] = {}
         """key of a named entry -> request ids of the intents that carry it"""
 
@@ -136,6 +138,8 @@ class Bindings:
                 for bound in self:
                     if _has_no_end(bound) and not bound.committed:
                         bound.left_open_at = event.at
+            case Adopted():
+                self._adopt(event)
             case Forfeited():
                 if any(came < 0 or went < 0 for _, came, went in event.rows):
                     raise Contradiction("a forfeited amount is negative")
@@ -152,6 +156,8 @@ class Bindings:
             raise Contradiction("the intent names a participant twice")
         if any(row.amount_minor is not None and row.amount_minor <= 0 for row in intent.rows):
             raise Contradiction("the intent carries an amount that is not positive")
+        if intent.request_id in self._adopted:
+            raise Contradiction(f"{intent.request_id} is used up")
         bound = self._bound.get(intent.request_id)
         if bound is not None and bound.intent.body_sha256 != intent.body_sha256:
             raise Contradiction(f"{intent.request_id} is bound to another body")
@@ -164,6 +170,29 @@ class Bindings:
                 self._carriers.setdefault(entry.key, set()).add(intent.request_id)
         if intent.slot and bound is None:
             self._waiting.setdefault(intent.strategy_id, set()).add(intent.slot)
+
+    def _adopt(self, adopted: Adopted) -> None:
+        """Nothing is booked twice, and a slot's Operation carries its slot's id."""
+        codes = [row.participant_code for row in adopted.rows]
+        if len(set(codes)) != len(codes):
+            raise Contradiction("what is adopted names a participant twice")
+        if any(min(row.contributed_minor, row.withdrawn_minor) < 0 for row in adopted.rows):
+            raise Contradiction("an adopted amount is negative")
+        assert self.realm is not None
+        known = self._adopted.union(self._bound, (one.operation_id for one in self))
+        for each in adopted.operations:
+            if each.slot is not None:
+                expected = call_id(self.realm, adopted.strategy_id, each.slot)
+                if each.request_id != expected:
+                    raise Contradiction("an adopted request id is not its slot's")
+            ids = {each.operation_id, each.request_id} - {""}
+            if not each.operation_id or known & ids:
+                raise Contradiction(f"operation {each.operation_id} is booked already")
+            known |= ids
+        self._adopted.update(
+            one for each in adopted.operations for one in (each.operation_id, each.request_id)
+        )
+        self._adopted.discard("")
 
     def _agree_about_entries(self, intent: Intent) -> None:
         """A named entry has one Strategy and one content for good."""

@@ -34,7 +34,17 @@ from stratctl.core.state import (
 )
 from stratctl.core.tables import Table, Workspace
 from stratctl.journal.bindings import Bindings, Bound
-from stratctl.journal.record import Applied, Entry, Halt, Resume, Run, Unparked, Waiting, WaitOver
+from stratctl.journal.record import (
+    Adopted,
+    Applied,
+    Entry,
+    Halt,
+    Resume,
+    Run,
+    Unparked,
+    Waiting,
+    WaitOver,
+)
 
 MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
 MONEY_OUT = (Verb.PARTIAL_SELL,)
@@ -98,6 +108,7 @@ class _Fold:
         self.waits: dict[tuple[str, str], str] = {}
         """(place, participant_code) -> since"""
         self.seen: set[str] = set()
+        self.adopted: list[BookedOperation] = []
         self.written: dict[str, Entry] = {}
         """request_id -> the entry that bound it"""
 
@@ -126,6 +137,8 @@ class _Fold:
                     row.forfeited_in_minor += came
                     row.forfeited_out_minor += went
                     self._waits_no_more(event.strategy, event.strategy_id, code)
+            case Adopted():
+                self._adopt(event)
             case Satisfied():
                 for code in event.participants:
                     row = self._row(event.strategy_id, code)
@@ -143,6 +156,29 @@ class _Fold:
                 self.halted = None
             case _:
                 pass
+
+    def _adopt(self, event: Adopted) -> None:
+        """Taken over as it is: what waits, or was parked, was in no Operation."""
+        self.strategy_ids[event.strategy] = event.strategy_id
+        self.adopted += [
+            BookedOperation(
+                strategy_id=event.strategy_id,
+                slot=each.slot or 0,
+                request_id=each.request_id,
+                operation_id=each.operation_id,
+                verb=each.verb,
+                done=True,
+            )
+            for each in event.operations
+        ]
+        for moved in event.rows:
+            row = self._row(event.strategy_id, moved.participant_code)
+            row.contributed_minor += moved.contributed_minor
+            row.withdrawn_minor += moved.withdrawn_minor
+            row.exited = row.exited if moved.exited is None else moved.exited
+            row.rebalanced_at = moved.rebalanced_at or row.rebalanced_at
+            if moved.mixed:
+                row.busy, row.parked = True, MIXED
 
     def _wait(self, event: Waiting) -> None:
         place = waiting_place(event.strategy, event.strategy_id)
@@ -252,7 +288,7 @@ class _Fold:
         return Booked(
             known=bool(self.head),
             rows=self._table(workspace),
-            operations=tuple(operations),
+            operations=(*self.adopted, *operations),
             open_intents=tuple(open_intents),
             strategy_ids=tuple(sorted(self.strategy_ids.items())),
             applied_commit=self.commit,

@@ -32,6 +32,7 @@ from stratctl.core.event import (
     Problem,
     Satisfied,
 )
+from stratctl.core.state import Verb
 from stratctl.journal.words import JOURNAL_WORDS
 
 VERSION = 1
@@ -105,6 +106,43 @@ class Unparked:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptedOperation:
+    """An Operation that is booked from now on."""
+
+    operation_id: str
+    request_id: str
+    """Empty when the provider shows none."""
+    slot: int | None
+    """None for an Operation that is not of our chain."""
+    verb: Verb
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedRow:
+    """What one participant's Executions moved."""
+
+    participant_code: str
+    contributed_minor: int
+    withdrawn_minor: int
+    exited: bool | None
+    """True: sold out; False: bought again; None: neither."""
+    mixed: bool
+    """Some legs executed and others failed: counted in full and busy until a person decides."""
+    rebalanced_at: int | None
+    """Unix seconds of the last rebalance that traded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """Operations that no intent here bound, booked from their Executions for good."""
+
+    strategy: str
+    strategy_id: str
+    operations: tuple[AdoptedOperation, ...]
+    rows: tuple[AdoptedRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Halt:
     """Every apply stops, or only exits stay allowed, until a Resume."""
 
@@ -129,7 +167,7 @@ class Takeover:
     """Unix seconds. It signed nothing after this."""
 
 
-Word = Genesis | Run | Applied | Waiting | WaitOver | Unparked | Halt | Resume | Takeover
+Word = Genesis | Run | Applied | Waiting | WaitOver | Unparked | Adopted | Halt | Resume | Takeover
 """What the journal says beside the events of apply."""
 
 TYPES: Mapping[str, type] = {
@@ -141,6 +179,7 @@ TYPES: Mapping[str, type] = {
         Waiting,
         WaitOver,
         Unparked,
+        Adopted,
         Halt,
         Resume,
         Takeover,

@@ -15,7 +15,7 @@ from stratctl.core.report import AuditReport
 from stratctl.core.tables import Workspace
 from stratctl.journal.booked import book
 from stratctl.journal.chain import read
-from stratctl.journal.record import Entry
+from stratctl.journal.record import Adopted, Entry
 
 TOTALS = (
     "contributed_minor",
@@ -88,6 +88,10 @@ def totals_of(entries: Sequence[Entry]) -> Totals:
             for code, came, went in event.rows:
                 sums[event.strategy_id, code][4] += came
                 sums[event.strategy_id, code][5] += went
+        elif isinstance(event, Adopted):
+            for row in event.rows:
+                sums[event.strategy_id, row.participant_code][0] += row.contributed_minor
+                sums[event.strategy_id, row.participant_code][1] += row.withdrawn_minor
         elif isinstance(event, Abandoned):
             del calls[event.request_id]
         elif isinstance(event, Intent | Attempt | Answer | Outcome):

@@ -74,6 +74,15 @@ JOURNAL_WORDS = {
     "result": "What became of the participant.",
     "execution_id": "The provider's id of the Execution.",
     "trade_ids": "The provider's ids of the trades.",
+    # what is adopted
+    "operations": "Those that are booked from now on.",
+    "adopted.rows": "What their Executions moved, for each participant.",
+    "contributed_minor": "Money in, in the smallest unit of the currency: as declared, where that "
+    "agrees with what the legs add up to.",
+    "withdrawn_minor": "Money out, likewise.",
+    "exited": "Whether everything was sold; null when nothing was said about it.",
+    "mixed": "Whether some legs executed and others failed.",
+    "rebalanced_at": "Unix seconds of the last rebalance that traded, or null.",
     # the rest
     "parked": "Participant and reason of each row that the refusal named.",
     "forfeited.rows": "Participant, and what was declared and never moved: in, then out, in the "

@@ -169,7 +169,7 @@ def live_operation(record: OperationRecord, slot: int | None) -> LiveOperation:
 def staleness(records: Sequence[OperationRecord], committed: Iterable[BookedOperation]) -> str:
     """Why a list of Operations may be behind what the journal knows; empty when it is not."""
     by_id = {record.id: record for record in records}
-    by_request = {record.request_id: record for record in records}
+    by_request = {record.request_id: record for record in records if record.request_id}
     for operation in committed:
         what = f"slot {operation.slot} is committed as {operation.operation_id}"
         listed = by_request.get(operation.request_id) or by_id.get(operation.operation_id)

@@ -17,7 +17,7 @@ from stratctl.live.client import ReadClient
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.lists import numbered_pages
 from stratctl.live.market import read_float, read_price
-from stratctl.live.strategies import StrategyRead, StrategyReader
+from stratctl.live.strategies import StrategyRead, StrategyReader, Unbooked
 
 THREADS_MAX = 8
 
@@ -92,6 +92,24 @@ class Reader:
             requests=self._client.requests - requests_before,
             participants=participants,
         )
+
+    def unbooked(
+        self,
+        *,
+        realm: str,
+        declared: Sequence[DesiredStrategy],
+        booked: Booked,
+        progress: Progress,
+    ) -> tuple[Unbooked, ...]:
+        """What the provider's Operations moved that the journal does not know of, by Strategy.
+
+        Raises ProviderError and its kin.
+        """
+        strategies = StrategyReader(self._client, self._clockwork, seen=progress)
+        matches = strategies.match(realm, declared, booked)
+        with self._clockwork.workers(THREADS_MAX) as pool:
+            reads = [pool.submit(strategies.unbooked, realm, match, booked) for match in matches]
+            return tuple(read.result() for read in reads)
 
     def _lists(
         self,

@@ -7,7 +7,7 @@ minute becomes that Strategy's problem; it stops that Strategy and no other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -55,6 +55,15 @@ class StrategyRead:
     warnings: tuple[Diagnostic, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Unbooked:
+    """A Strategy, and what each of its Operations moved that the journal did not book."""
+
+    strategy: LiveStrategy
+    counts: tuple[tuple[LiveOperation, Count], ...] = ()
+    """Oldest first."""
+
+
 class StrategyReader:
     """Reads Strategies; several threads may use one."""
 
@@ -90,6 +99,26 @@ class StrategyReader:
             problem = match.problem or f"E_READ: {error.summary}"
             return StrategyRead(_shown(match, match.record, (), problem))
 
+    def unbooked(self, realm: str, match: Match, booked: Booked) -> Unbooked:
+        """One Strategy's Operations, and the Executions nobody booked. No Traders, no accounts."""
+        record = match.record
+        if record is None:
+            return Unbooked(_bare(match))
+        deadline = self._clockwork.monotonic() + REREADING_SECONDS_MAX
+        committed = [b for b in booked.operations if b.strategy_id == record.id]
+        found, doubt = self._until_fresh(
+            lambda: self._operations(record.id, match.name),
+            lambda found: staleness(found, committed),
+            deadline,
+        )
+        open_slots = [o.slot for o in booked.open_intents if o.strategy_id == record.id]
+        chain = assign_slots(realm, record.id, found, open_slots)
+        known = _known(booked, record.id)
+        quiet = {o.id for o in chain.operations if o.terminal}
+        counts = tuple(self._counts(record, chain.operations, known, quiet, deadline))
+        problem = match.problem or doubt or chain.problem
+        return Unbooked(_shown(match, record, chain.operations, problem), counts)
+
     def _read(
         self, realm: str, match: Match, record: wire.StrategyRecord, booked: Booked
     ) -> StrategyRead:
@@ -108,11 +137,9 @@ class StrategyReader:
             lambda found: doubt or staleness(found, committed) or went_backwards(before, found),
             deadline,
         )
-        open_intents = [o for o in booked.open_intents if o.strategy_id == record.id]
-        chain = assign_slots(realm, record.id, after, [o.slot for o in open_intents])
-        known = {b.request_id for b in committed} | {b.operation_id for b in committed}
-        # An intent that surely was not carried out is not among the journal's pending totals.
-        known |= {o.request_id for o in open_intents if o.signed_last is not None}
+        open_slots = [o.slot for o in booked.open_intents if o.strategy_id == record.id]
+        chain = assign_slots(realm, record.id, after, open_slots)
+        known = _known(booked, record.id)
         quiet = {o.id for o in before if STATUS_RANK.get(o.status) == STATUS_RANK["settled"]}
         unbooked = self._count_unbooked(record, chain.operations, known, quiet, deadline)
         problems = (match.problem, doubt, chain.problem, unbooked.problem)
@@ -134,14 +161,28 @@ class StrategyReader:
         quiet: set[str],
         deadline: float,
     ) -> Count:
-        """Count the Operations that the journal did not book, oldest first.
+        """Count the Operations that the journal did not book."""
+        counts = [count for _, count in self._counts(record, operations, known, quiet, deadline)]
+        return Count(
+            merged(row for count in counts for row in count.rows),
+            next((count.problem for count in counts if count.problem), ""),
+            sum(count.rebuilt_sells for count in counts),
+        )
+
+    def _counts(
+        self,
+        record: wire.StrategyRecord,
+        operations: Sequence[LiveOperation],
+        known: set[str],
+        quiet: set[str],
+        deadline: float,
+    ) -> Iterator[tuple[LiveOperation, Count]]:
+        """Each Operation that the journal did not book, oldest first, and what it moved.
 
         ``known`` are ids of those it did; ``quiet`` those that were finished before the read.
         """
         is_known = {o.id: bool(known & {o.id, o.request_id}) for o in operations}
         newest_known = max((o.created_at for o in operations if is_known[o.id]), default="")
-        rows: list[Counted] = []
-        problem, rebuilt_sells = "", 0
         for operation in operations:
             if is_known[operation.id]:
                 continue
@@ -150,12 +191,10 @@ class StrategyReader:
             count = count_operation(
                 operation, executions, record.quoted_currency, in_flight=in_flight
             )
-            problem = problem or doubt or count.problem
-            rebuilt_sells += count.rebuilt_sells
             older = operation.created_at < newest_known
             # The journal's word on who is out is newer than an Operation from before its last.
-            rows += (replace(row, exited=None) if older else row for row in count.rows)
-        return Count(merged(rows), problem, rebuilt_sells)
+            rows = [replace(row, exited=None) if older else row for row in count.rows]
+            yield operation, replace(count, rows=tuple(rows), problem=doubt or count.problem)
 
     def _until_fresh(
         self, read: Callable[[], Found], doubt: Callable[[Found], str], deadline: float
@@ -240,6 +279,19 @@ def read_executions(
         check_filter([one.operation_id for one in page], operation_id, "Operation")
         found.update((one.id, one) for one in page)
     return tuple(found.values())
+
+
+def _known(booked: Booked, strategy_id: str) -> set[str]:
+    """Request and Operation ids of what the journal counts."""
+    committed = [b for b in booked.operations if b.strategy_id == strategy_id]
+    known = {b.request_id for b in committed} | {b.operation_id for b in committed}
+    # An intent that surely was not carried out is not among the journal's pending totals.
+    known |= {
+        o.request_id
+        for o in booked.open_intents
+        if o.strategy_id == strategy_id and o.signed_last is not None
+    }
+    return known - {""}
 
 
 def _disagreement(operation: LiveOperation, reads: Sequence[Sequence[Execution]]) -> str:

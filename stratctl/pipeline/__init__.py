@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from stratctl.core.explanation import Explained
     from stratctl.core.plan import Acknowledgement, Plan
     from stratctl.core.report import (
+        Adoption,
         Applied,
         AuditReport,
         Formatted,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from stratctl.core.settings import Configuration
 
 __all__ = [
+    "adopt",
     "apply",
     "audit_log",
     "audit_verify",
@@ -46,6 +48,8 @@ __all__ = [
     "plan",
     "plan_explained",
     "read_plan",
+    "recover",
+    "recover_from_server",
     "resume",
     "snapshot",
     "status",
@@ -255,6 +259,40 @@ def recover(
         return resolve_open_calls(
             session, wait=wait, progress=progress, watch=watch, stopping=stopping
         )
+
+
+def recover_from_server(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    progress: Progress,
+    stopping: Callable[[], bool],
+) -> Adoption:
+    """Book from the provider what a lost journal knew. Sends nothing. Raises what ``recover``
+    raises, InputError, PlanStale, and GuardRefused while a call of the journal has no end."""
+    from stratctl.pipeline.adopting import rebuild
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, environ, applies=True) as session:
+        return rebuild(session, progress=progress, stopping=stopping)
+
+
+def adopt(
+    root: Path,
+    operation_id: str,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Adoption:
+    """Book somebody else's Operation, once the declared totals contain it. Sends nothing. Raises
+    UsageError, GuardRefused, InputError, PlanStale, LockHeld, JournalError and ProviderError."""
+    from stratctl.pipeline.adopting import adopt as adopt_operation
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, environ, applies=True) as session:
+        return adopt_operation(session, operation_id, progress=progress)
 
 
 def status(

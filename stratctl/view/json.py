@@ -14,8 +14,10 @@ from stratctl.core.event import Problem
 from stratctl.core.money import PRICE_DIGITS, WEIGHT_DIGITS, format_amount, format_units
 from stratctl.core.plan import Plan
 from stratctl.core.report import (
+    Adoption,
     Applied,
     AuditReport,
+    Difference,
     Formatted,
     OpenCall,
     Resolved,
@@ -172,6 +174,41 @@ def resolved(result: Resolved, exit_code: int) -> str:
             "rejected": _objects(("strategy", "participant_code", "reason"), result.rejected),
         }
     )
+
+
+def adoption(result: Adoption, exit_code: int) -> str:
+    """What was booked from the provider's own record."""
+    return text(
+        {
+            "environment": result.environment,
+            "exit_code": exit_code,
+            "interrupted": result.interrupted,
+            "journal_head": result.journal_head,
+            "strategies": [
+                {
+                    "strategy": one.strategy,
+                    "currency": one.currency,
+                    "operations": _objects(("type", "id"), one.operations),
+                    "participants": one.participants,
+                    "contributed": format_amount(one.contributed_minor, one.currency),
+                    "withdrawn": format_amount(one.withdrawn_minor, one.currency),
+                    "differences": [_difference(each, one.currency) for each in one.differences],
+                }
+                for one in result.strategies
+            ],
+            "problems": _problems(result.problems),
+        }
+    )
+
+
+def _difference(each: Difference, currency: str) -> dict[str, str]:
+    return {
+        "participant_code": each.participant_code,
+        "declared_contributed": format_amount(each.declared_in_minor, currency),
+        "moved_contributed": format_amount(each.moved_in_minor, currency),
+        "declared_withdrawn": format_amount(each.declared_out_minor, currency),
+        "moved_withdrawn": format_amount(each.moved_out_minor, currency),
+    }
 
 
 def _open_calls(calls: Sequence[OpenCall]) -> list[dict[str, Any]]:

@@ -8,8 +8,10 @@ from typing import Any
 from stratctl.core.event import Problem
 from stratctl.core.money import WEIGHT_DIGITS
 from stratctl.core.report import (
+    Adoption,
     Applied,
     AuditReport,
+    Difference,
     OpenCall,
     Resolved,
     Status,
@@ -110,6 +112,59 @@ def _call(call: OpenCall) -> str:
     slot = f"slot {call.slot}, " if call.slot else ""
     people = f" of {count(call.participants, 'participant')}" if call.participants else ""
     return f"{safe(call.strategy)}: {slot}{WORDS[call.verb]}{people}, request {call.request_id},"
+
+
+def adoption(result: Adoption, *, color: bool = False, width: int = WIDTH) -> str:
+    """What was booked from the provider's own record, or why nothing was."""
+    paint = Paint(color)
+    lines = []
+    for problem in result.problems:
+        lines += problem_lines(problem, paint, width)
+    for one in result.strategies:
+        moved = f"{money(one.contributed_minor, one.currency)} in"
+        moved += f", {money(one.withdrawn_minor, one.currency)} out"
+        operations = count(len(one.operations), "Operation")
+        people = count(one.participants, "participant")
+        text = f"{safe(one.strategy)}: {operations}, {people}, {moved}"
+        lines += wrapped(text, width, first="  ", rest="    ")
+        for each in one.differences[:NAMED]:
+            lines += wrapped(_difference(each, one.currency), width, first="    ", rest="      ")
+        if len(one.differences) > NAMED:
+            more = count(len(one.differences) - NAMED, "participant")
+            lines.append(f"    and {more} more, in --format json")
+    lines += _section(lines)
+    lines += [paint("bold", line) for line in wrapped(_adopted(result), width, rest="      ")]
+    if result.journal_head:
+        lines.append(f"Journal: {result.journal_head}")
+    return "\n".join(lines) + "\n"
+
+
+def _adopted(result: Adoption) -> str:
+    if result.interrupted:
+        return "Interrupted: nothing was booked."
+    if result.problems:
+        return "Nothing was booked. Run it again when that is over."
+    if not result.strategies:
+        return "Nothing to book: the journal knows every Operation of ours."
+    number = sum(len(one.operations) for one in result.strategies)
+    different = sum(len(one.differences) for one in result.strategies)
+    as_declared = "What moved is what is declared."
+    if different:
+        people = count(different, "participant differs", "participants differ")
+        as_declared = f"{people} from what is declared: look at the next plan."
+    return f"Booked {count(number, 'Operation')} from the provider's record. {as_declared}"
+
+
+def _difference(each: Difference, currency: str) -> str:
+    parts = [
+        f"declared {word} {money(declared, currency)}, moved {money(moved, currency)}"
+        for word, declared, moved in (
+            ("in", each.declared_in_minor, each.moved_in_minor),
+            ("out", each.declared_out_minor, each.moved_out_minor),
+        )
+        if declared != moved
+    ]
+    return f"{safe(each.participant_code)}: {'; '.join(parts)}"
 
 
 def _section(lines: Sequence[str]) -> list[str]:

@@ -1,7 +1,8 @@
-"""recover: what became of calls that were left open, without planning or sending anything."""
+"""recover and adopt: what became of calls, and what others moved, without sending anything."""
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,8 +14,11 @@ from stratctl.cli.exits import Exit
 from stratctl.cli.running import run
 from stratctl.core.event import Answer, Attempt, Event
 from stratctl.core.surroundings import Surroundings
-from tests.e2e.test_once import began, begin
-from tests.e2e.world import Project, rows_of
+from stratctl.live.clockwork import real_clockwork
+from stratctl.pipeline import adopting, session
+from tests.e2e.test_ceiling import by_hand
+from tests.e2e.test_once import began, begin, change
+from tests.e2e.world import Project, blocked_of, rows_of, silent, verbs
 
 Recover = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -126,3 +130,156 @@ def _without_quarantine(init: Any) -> Any:
         init(pace, **{"quarantine": 0, **said})
 
     return impatient
+
+
+# --- a lost journal ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No three minutes between two readings."""
+    monkeypatch.setattr(Pace, "__init__", _without_quarantine(Pace.__init__))
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_lost_journal_is_rebuilt_from_the_provider(
+    project: Project, recover: Recover, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What moved is booked as it was declared, and the next plan is empty.
+
+    Cents that legs do not show are not sent later, and the next change moves alone.
+    """
+    codes = begin(project)
+    project.line("members", codes[0])["contributed"] = "100.01"
+    project.save()
+    project.settle()
+    change(project, codes)
+    project.line("members", codes[0])["contributed"] = "150.03"
+    project.save()
+    while verbs(project.plan()):
+        project.settle()
+    project.journal.unlink()
+    code, said = recover("--from-server")
+    assert (code, said["problems"]) == (Exit.DONE, [])
+    (strategy,) = said["strategies"]
+    assert len(strategy["operations"]) == len(project.witness("core").operations)
+    assert (strategy["contributed"], strategy["withdrawn"]) == ("420.03", "40.00")
+    assert strategy["differences"] == []
+    assert verbs(project.plan()) == []
+    assert run(["--chdir", str(project.root), "audit", "verify"]) == Exit.DONE
+    capsys.readouterr()
+    project.assert_nothing_left()
+    assert recover("--from-server")[1]["strategies"] == []
+    project.line("members", codes[0])["contributed"] = "200.03"
+    project.save()
+    assert rows_of(project.plan()) == [("top_up", codes[0], 5000)]
+    project.settle()
+    project.assert_nothing_left()
+
+
+@pytest.mark.usefixtures("at_once")
+def test_nothing_is_rebuilt_while_something_is_in_flight(
+    project: Project, recover: Recover
+) -> None:
+    """An Operation without an end does not show whom it concerns: the journal stays as it was."""
+    begin(project)
+    with project.sandbox.switched(settling_ms="60000"):
+        kill_at(project, Answer, number=2)
+        code, said = recover("--from-server")
+        assert code == Exit.REFUSED
+        assert "recover first" in said["error"]["hint"]
+        project.journal.unlink()
+        code, said = recover("--from-server")
+    assert (code, said["strategies"]) == (Exit.INDETERMINATE, [])
+    assert [problem["code"] for problem in said["problems"]] == ["E_OPERATION_OPEN"]
+    project.sandbox.control("advance", {"seconds": 100})
+    code, said = recover("--from-server")
+    (strategy,) = said["strategies"]
+    assert (code, strategy["contributed"], len(strategy["differences"])) == (0, "200.00", 0)
+    assert len(rows_of(project.plan())) == 1
+
+
+def test_what_comes_to_light_in_between_stops_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request that was under way when the journal was lost arrives before it is read again."""
+    codes = begin(project)
+    project.settle()
+    project.journal.unlink()
+    rows = [{"participant_code": codes[0], "amount": "30.00"}]
+
+    def arrives(seconds: float) -> None:
+        assert seconds == 180
+        by_hand(project, "top-up", {"participants": rows})
+
+    monkeypatch.setattr(adopting, "WAIT_PIECE_SECONDS", 180)
+    clockwork = replace(real_clockwork(), sleep=arrives)
+    monkeypatch.setattr(session, "real_clockwork", lambda: clockwork)
+    result = pipeline.recover_from_server(
+        project.root,
+        environment=None,
+        environ=Surroundings(project.environ),
+        progress=silent,
+        stopping=lambda: False,
+    )
+    assert result.exit_code == Exit.INDETERMINATE
+    assert [problem.code for problem in result.problems] == ["E_STALE_READ"]
+    assert result.strategies == ()
+
+
+def test_a_rebuilding_can_be_broken_off(project: Project) -> None:
+    """Whoever stops it while it waits has booked nothing."""
+    begin(project)
+    project.settle()
+    project.journal.unlink()
+    result = pipeline.recover_from_server(
+        project.root,
+        environment=None,
+        environ=Surroundings(project.environ),
+        progress=silent,
+        stopping=lambda: True,
+    )
+    assert (result.interrupted, result.exit_code, result.strategies) == (True, 130, ())
+
+
+# --- somebody else's Operation -------------------------------------------------------------------
+
+
+def test_a_foreign_operation_is_adopted_once_it_is_declared(
+    project: Project, recover: Recover, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Until then it is refused with the totals that lack it; afterwards nobody is held back."""
+    codes = begin(project)
+    project.settle()
+    rows = [{"participant_code": codes[1], "amount": "33.00"}]
+    by_hand(project, "top-up", {"participants": rows})
+    foreign = project.witness("core").operations[-1]["id"]
+
+    def adopt(operation: str) -> tuple[int, dict[str, Any]]:
+        before = project.sandbox.mutations()
+        code = run(["--chdir", str(project.root), "adopt", operation, "--json"])
+        assert project.sandbox.mutations() == before
+        return code, json.loads(capsys.readouterr().out)
+
+    code, said = adopt(foreign)
+    assert code == Exit.REFUSED
+    assert f"{codes[1]}: contributed 100.00 must be 133.00" in said["error"]["summary"]
+    project.line("members", codes[1])["contributed"] = "183.00"
+    project.save()
+    assert blocked_of(project.plan()) == {codes[1]: "foreign_operation"}
+    code, said = adopt(foreign.upper())
+    (strategy,) = said["strategies"]
+    assert (code, strategy["operations"]) == (Exit.DONE, [{"type": "top_up", "id": foreign}])
+    assert rows_of(project.plan()) == [("top_up", codes[1], 5000)]
+    project.settle()
+    project.assert_nothing_left()
+    assert run(["--chdir", str(project.root), "audit", "verify"]) == Exit.DONE
+    capsys.readouterr()
+    for operation, why in (
+        (foreign, "is booked already"),
+        (project.witness("core").operations[0]["id"], "is booked already"),
+        ("5f6f1e7c-6f0b-4a52-8a0a-0b6b0a3c9d11", "no declared Strategy has an Operation"),
+    ):
+        code, said = adopt(operation)
+        assert code == Exit.USAGE
+        assert why in said["error"]["summary"]

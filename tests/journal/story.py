@@ -23,7 +23,18 @@ from stratctl.core.event import (
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Verb
 from stratctl.journal.directory import FILE
-from stratctl.journal.record import Applied, Halt, Resume, Run, Takeover, Unparked, Word
+from stratctl.journal.record import (
+    Adopted,
+    AdoptedOperation,
+    AdoptedRow,
+    Applied,
+    Halt,
+    Resume,
+    Run,
+    Takeover,
+    Unparked,
+    Word,
+)
 from stratctl.journal.store import open_journal
 
 REALM = "sandbox"
@@ -164,6 +175,7 @@ def everything() -> list[Event | Word]:
         Unparked("ack-2", STRATEGY_ID, ("CUST02",)),
         Halt(exits_only=True, reason="look"),
         Resume("looked"),
+        adopted(0, rows=[AdoptedRow("CUST02", 33, 0, None, mixed=False, rebalanced_at=None)]),
         Takeover("pid 7 on a lost machine", 900),
         Run("plan-2", "configuration", "commit-2", 2, ()),
         open_call,
@@ -171,6 +183,24 @@ def everything() -> list[Event | Word]:
         answer(open_call, AnswerClass.UNKNOWN),
     ]
     return told
+
+
+def adopted(*slots: int, rows: Sequence[AdoptedRow] = ()) -> Adopted:
+    """Operations of our chain that no intent bound; slot 0 is somebody else's."""
+    return Adopted(
+        STRATEGY,
+        STRATEGY_ID,
+        tuple(
+            AdoptedOperation(
+                f"operation-{slot}",
+                call_id(REALM, STRATEGY_ID, slot) if slot else "",
+                slot or None,
+                Verb.TOP_UP,
+            )
+            for slot in slots
+        ),
+        tuple(rows),
+    )
 
 
 def write(directory: Path, told: Sequence[Event | Word]) -> Path:

@@ -27,6 +27,7 @@ from stratctl.journal.booked import book
 from stratctl.journal.chain import read
 from stratctl.journal.record import (
     NO_PREVIOUS,
+    AdoptedRow,
     Applied,
     Entry,
     Genesis,
@@ -43,6 +44,7 @@ from tests.journal.story import (
     REALM,
     STRATEGY,
     STRATEGY_ID,
+    adopted,
     answer,
     attempt,
     committed,
@@ -392,7 +394,7 @@ def test_an_audit_of_a_whole_journal_holds(tmp_path: Path) -> None:
     data = write(tmp_path, everything()).read_bytes()
     report = verify(data + b'{"torn', environment=ENVIRONMENT, workspace=WORKSPACE)
     assert report.holds
-    assert (report.entries, report.intents, report.outcomes) == (61, 13, 10)
+    assert (report.entries, report.intents, report.outcomes) == (62, 13, 10)
     assert report.head == read(data).head
     assert report.repaired == "6 bytes at the end of the journal, not completed"
 
@@ -414,8 +416,46 @@ def test_many_participants_are_booked_as_few_are() -> None:
     assert found == (20_000, 20_000, 2_000_000)
 
 
+# --- what is adopted ------------------------------------------------------------------------------
+
+
+def moved(contributed: int, withdrawn: int = 0, **said: Any) -> AdoptedRow:
+    """What Executions moved for CUST01."""
+    more = {"exited": None, "mixed": False, "rebalanced_at": None, **said}
+    return AdoptedRow("CUST01", contributed, withdrawn, **more)
+
+
+def test_what_is_adopted_counts_like_what_was_sent() -> None:
+    """Operations are known as done, money is booked beside our own, and both counts agree."""
+    told = these(
+        adopted(1, 2, rows=[moved(500, 40, exited=False, rebalanced_at=9)]),
+        adopted(0, rows=[moved(33)]),
+        *settled(intent(Verb.TOP_UP, 3, [("CUST01", 7)])),
+    )
+    found = booked(*told)
+    assert [(o.slot, o.operation_id, o.done) for o in found.operations] == [
+        (1, "operation-1", True),
+        (2, "operation-2", True),
+        (0, "operation-0", True),
+        (3, "operation-3", True),
+    ]
+    (row,) = WORKSPACE.rows(
+        f"SELECT contributed_minor, withdrawn_minor, busy, exited, rebalanced_at FROM {found.rows}"
+    )
+    assert row == (540, 40, False, False, 9)
+    assert totals_of(entries(told)) == {(STRATEGY_ID, "CUST01"): (540, 40, 0, 0, 0, 0)}
+
+
+def test_an_adopted_doubt_stays_one() -> None:
+    """Who has legs that executed and legs that failed is busy until a person decides."""
+    found = booked(adopted(1, rows=[moved(500, mixed=True)]))
+    (row,) = WORKSPACE.rows(f"SELECT contributed_minor, busy, parked FROM {found.rows}")
+    assert row == (500, True, "mixed_outcome")
+
+
 # --- contradictions -------------------------------------------------------------------------------
 
+OTHER_ID = "00000000-0000-4000-8000-000000000000"
 OTHER = intent(Verb.ENROLL, 1, [("CUST01", 999)])
 NEXT = intent(Verb.TOP_UP, 2, [("CUST01", 1)])
 DONE = settled(ENROLL)
@@ -458,6 +498,15 @@ def changed(event: Any, **what: Any) -> Any:
         ([Abandoned(STRATEGY, ENROLL.request_id, 1, "")], "has no intent"),
         ([*DONE[:3], Abandoned(STRATEGY, ENROLL.request_id, 1, "")], "cannot be abandoned"),
         ([Forfeited(STRATEGY, STRATEGY_ID, (("CUST01", -1, 0),))], "negative"),
+        ([adopted(1), ENROLL], "used up"),
+        ([ENROLL, adopted(1)], "booked already"),
+        ([*DONE, adopted(1)], "booked already"),
+        ([adopted(0), adopted(0)], "booked already"),
+        ([adopted(1, 1)], "booked already"),
+        ([changed(adopted(1), operations=adopted(0, 0).operations)], "booked already"),
+        ([changed(adopted(1), strategy_id=OTHER_ID)], "not its slot's"),
+        ([adopted(1, rows=[moved(-1)])], "negative"),
+        ([adopted(1, rows=[moved(1), moved(2)])], "twice"),
     ],
 )
 def test_what_contradicts_the_journal_is_refused(said: list[Event | Word], why: str) -> None:

@@ -24,7 +24,7 @@ LINES = DATA.splitlines(keepends=True)
 def test_the_story_is_long_enough() -> None:
     """Sixty lines, and every kind of entry among them."""
     assert len(LINES) >= 60
-    assert len({json.loads(line)["type"] for line in LINES}) == 15
+    assert len({json.loads(line)["type"] for line in LINES}) == 16
 
 
 def test_reading_gives_what_was_written() -> None:
