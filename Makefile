@@ -27,13 +27,16 @@ DEV := $(VENV)/.installed-dev
 FUZZER := $(VENV)/fuzzer
 FUZZ_SECONDS ?= 180
 
+SEED ?= 1
+COUNT ?= 2000
+
 COMPILE := $(VENV)/bin/pip-compile --quiet --no-header --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe
 
-.PHONY: help demo test laws campaign model fuzz editor check fix bench schemas lock clean
+.PHONY: help demo test laws campaign model sim sim-long fuzz editor check fix bench schemas lock clean
 
 help: ## list the tasks
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(RUNTIME) ## start the sandbox, declare, plan, apply, change, apply again, verify the log
 	@$(PY) tests/demo/run.py
@@ -49,6 +52,12 @@ campaign: $(DEV) ## kill an apply at every durable step of every verb, some twen
 
 model: $(DEV) ## every state of the request ids in large worlds, and the schemes that must fail
 	@$(PY) -m tests.model.run
+
+sim: $(DEV) ## simulated schedules of faults, SEED=1 COUNT=2000; COUNT=1 shows one in full
+	@$(PY) -m tests.sim --seed $(SEED) --count $(COUNT)
+
+sim-long: $(DEV) ## the same from SEED on, until it is stopped
+	@$(PY) -m tests.sim --seed $(SEED) --count 0
 
 fuzz: $(DEV) $(FUZZER) ## search for inputs that the readers get wrong, FUZZ_SECONDS=180 in all
 	@PYTHONPATH=$(FUZZER) $(PY) -m tests.fuzz.run $(FUZZ_SECONDS)

@@ -1,0 +1,113 @@
+"""``python -m tests.sim``: run schedules, and when one fails print how to see it again.
+
+First each planted bug must be found, then every schedule of the seeds asked for must be clean, and
+then every row of the fault matrix that applies must have been reached.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from tests.sim.bugs import PLANTED
+from tests.sim.matrix import ROWS, unreached
+from tests.sim.schedule import Result, minimised, run_schedule
+
+CHUNK = 20
+PLANTED_SCHEDULES_MAX = 400
+FULL_COUNT = 2_000
+"""From so many schedules on, a row of the matrix that was never reached is a failure."""
+
+
+def main(arguments: list[str]) -> int:
+    """The exit code: 0 when everything that must hold did."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sim")
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--count", type=int, default=FULL_COUNT, help="0 runs until stopped")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--trace", action="store_true", help="print every line of each schedule")
+    asked = parser.parse_args(arguments)
+    if asked.trace or asked.count == 1:
+        return _one(asked.seed)
+    began = time.monotonic()
+    with ProcessPoolExecutor(asked.jobs, mp_context=get_context("spawn")) as pool:
+        if asked.count == 0 or asked.count >= FULL_COUNT:
+            for bug, seed, failure in pool.map(find_planted, sorted(PLANTED)):
+                if not failure:
+                    print(f"the planted bug {bug} was not found in {seed} schedules")
+                    return 1
+                print(f"planted {bug}: found by schedule {seed}, {failure}", flush=True)
+        counts: Counter[str] = Counter()
+        done = 0
+        for results in pool.map(run_some, _chunks(asked.seed, asked.count)):
+            for result in results:
+                if result.failure:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    return _tell(result)
+                counts.update(set(result.counts))
+                done += 1
+            if done % 500 < CHUNK:
+                print(
+                    f"{done} schedules in {time.monotonic() - began:.0f} s, all clean", flush=True
+                )
+    print(f"{done} schedules from seed {asked.seed}: clean, {time.monotonic() - began:.0f} s")
+    missing = unreached(counts)
+    print(f"fault matrix: {len(ROWS) - len(missing)} of {len(ROWS)} rows reached or out of scope")
+    for row in missing:
+        print(f"row {row.number} was not reached: {row.fault}")
+    return 1 if missing and done >= FULL_COUNT else 0
+
+
+def _chunks(seed: int, count: int) -> Iterator[range]:
+    starts = itertools.count(seed, CHUNK) if not count else range(seed, seed + count, CHUNK)
+    for start in starts:
+        yield range(start, start + CHUNK if not count else min(start + CHUNK, seed + count))
+
+
+def run_some(seeds: range) -> list[Result]:
+    """Clean ones without their lines; the first that fails ends it."""
+    results = []
+    for seed in seeds:
+        result = run_schedule(seed)
+        results.append(result)
+        if result.failure:
+            break
+    return results
+
+
+def find_planted(bug: str) -> tuple[str, int, str]:
+    """(bug, how many schedules it took, what was found)"""
+    for seed in range(1, PLANTED_SCHEDULES_MAX + 1):
+        result = run_schedule(seed, bug=bug)
+        if result.failure:
+            return bug, seed, result.failure
+    return bug, PLANTED_SCHEDULES_MAX, ""
+
+
+def _one(seed: int) -> int:
+    result = run_schedule(seed)
+    print("\n".join(result.lines))
+    print(f"seed {seed}: {result.steps} steps, trace {result.digest}")
+    return _tell(result) if result.failure else 0
+
+
+def _tell(failed: Result) -> int:
+    print(f"seed {failed.seed} fails: {failed.failure}")
+    print("making it smaller …", flush=True)
+    small = minimised(failed)
+    print("\n".join(small.lines))
+    chosen = sum(1 for choice in small.choices if choice)
+    print(f"\n{small.failure}")
+    print(f"{chosen} choices that are not dull, of {len(failed.choices)} choices at first")
+    print(f"again: make sim SEED={failed.seed} COUNT=1")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

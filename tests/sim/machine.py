@@ -1,0 +1,323 @@
+"""A machine that applies: its disk, its clock, its deaths, and what it does after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from stratctl.core.errors import GuardRefused, JournalTampered, PlanStale, StratctlError
+from stratctl.core.event import Event
+from stratctl.core.plan import Plan
+from stratctl.core.report import Applied
+from stratctl.journal.directory import Directory
+from stratctl.journal.store import Place
+from stratctl.live.auth import Credentials, Secret
+from stratctl.live.client import ReadClient
+from stratctl.live.clockwork import Clockwork
+from stratctl.live.limiter import Limiter
+from stratctl.live.reader import THREADS_MAX
+from stratctl.live.transport import Endpoint
+from stratctl.live.writer import Writer
+from stratctl.pipeline.provenance import Provenance
+from stratctl.pipeline.session import Session
+from tests.sim.disk import Disk, MachineDisk
+from tests.sim.net import Net
+from tests.sim.plain import apply_plainly
+from tests.sim.runs import apply_really, plan_really
+from tests.sim.scheduler import InTurn, PowerLoss, Task, Workers
+from tests.sim.space import PlainSpace
+
+if TYPE_CHECKING:
+    from tests.sim.shape import Version
+    from tests.sim.world import Universe
+
+DIRECTORY = Path("/journal")
+GAPS_SECONDS = (1, 5, 30, 120)
+PAUSES_SECONDS = (5, 55, 200, 600)
+DEATHS = ("killed", "power_lost", "runner_lost")
+SETTLING_RUNS_MAX = 6
+"""A call in doubt may need one run to be looked up, one to be given up and one to be done anew."""
+
+
+class Machine:
+    """Somebody's runner."""
+
+    def __init__(
+        self, world: Universe, name: str, disk: Disk, *, locks: bool, shared: bool
+    ) -> None:
+        self.world, self.name, self.disk = world, name, disk
+        self.locks, self.shared = locks, shared
+        self.skew_ms = 0
+        self.lost_journal = False
+        """A journal of this machine was lost or given up: another one began."""
+        self.running = False
+        self.stopping = False
+        self.requests = 0
+        self.sent = 0
+        """Mutations of the current run."""
+        self.points = 0
+        """Where this machine could have died so far."""
+        self.dies_at = -1
+        self.dies_how = ""
+        self.runs = 0
+        self.version: Version | None = None
+        self.ended: list[str] = []
+        """How each run ended: an exit code, the name of an error, or a death."""
+        self._task: Task | None = None
+        self._children: list[Task] = []
+        self._dying = ""
+        self._deaths_in_a_row = 0
+
+    # --- what it does -----------------------------------------------------------------------------
+
+    def operate(self) -> None:
+        """Some applies, whatever becomes of each."""
+        for _ in range(self.world.shape.runs):
+            self.world.scheduler.sleep(self.world.chance.pick(GAPS_SECONDS) * 1000)
+            self.run(self._some_version())
+
+    def settle(self) -> None:
+        """With faults off: apply until an apply has nothing to do, then once more."""
+        newest = self.world.shape.versions[-1]
+        for runs in range(1, SETTLING_RUNS_MAX + 1):
+            self.world.scheduler.sleep(400_000)
+            before = self.world.invariants.mutations
+            self.run(newest)
+            if self.world.invariants.mutations == before and self.ended[-1] in ("0", "parked"):
+                self.world.invariants.settled(self, runs)
+                return
+        self.world.invariants.unsettled(self)
+
+    def run(self, version: Version) -> None:
+        """One apply in a process of its own, to its end or its death."""
+        world, self.version = self.world, version
+        self._task, self._children = world.scheduler.current, []
+        self.stopping, self._dying, self.sent = False, "", 0
+        self.runs += 1
+        self.running = True
+        began_ms, requests = world.now_ms, self.requests
+        world.scheduler.note(f"applies version {version.number}")
+        try:
+            ended = self._apply(version)
+        except PowerLoss:
+            self._task.killed = False
+            for child in self._children:
+                world.scheduler.wait_for(child)
+            self._after_death()
+            ended = self._dying
+        except StratctlError as error:
+            ended = type(error).__name__
+            if isinstance(error, PlanStale):
+                world.reached("stale_plan")
+            if isinstance(error, GuardRefused) and "parked:" in str(error):
+                ended = "parked"
+            world.scheduler.note(f"refused: {error}")
+            if isinstance(error, JournalTampered):
+                self._give_the_journal_up()
+        except MemoryError:
+            ended = "exhausted"
+        finally:
+            self.running = False
+            self.disk.let_go(self)
+        world.scheduler.note(f"ends with {ended}")
+        if ended in DEATHS and self.ended[-1:] == [ended] and not self.sent:
+            world.reached("died_twice")
+        self.ended.append(ended)
+        world.invariants.ran(
+            self, requests=self.requests - requests, seconds=(world.now_ms - began_ms) // 1000
+        )
+
+    def _some_version(self) -> Version:
+        """The newest that is merged, or an old checkout."""
+        world = self.world
+        back = world.chance.below(world.merged) if world.chance.happens(250) else 0
+        if back:
+            world.reached("old_configuration")
+        return world.shape.versions[world.merged - 1 - back]
+
+    def _apply(self, version: Version) -> str:
+        if not self.world.shape.real:
+            return apply_plainly(self, version)
+        approved: Plan | None = None
+        if self.world.shape.approves and not self.world.calm:
+            approved = plan_really(self, version)
+            self.world.scheduler.sleep(self.world.chance.pick((1, 60, 20_000)) * 1000)
+            version = self._some_version() if self.world.chance.happens(150) else version
+        report = apply_really(self, version, approved)
+        return _word_of(report)
+
+    # --- its end ----------------------------------------------------------------------------------
+
+    def crash_point(self, where: str, tear: Callable[[int], None] | None = None) -> None:
+        """Here the machine may die. ``tear`` leaves a part of what was being written."""
+        self.points += 1
+        how: str | None
+        if self.points == self.dies_at:
+            how = self.dies_how
+        else:
+            how = self.world.fault(f"death at {where}", (*DEATHS, "exhausted"))
+        if how == "exhausted":
+            self.world.reached("exhausted")
+            raise MemoryError(where)
+        if how is None:
+            return
+        if tear is not None:
+            tear(self.world.chance.below(1000))
+            self.world.reached("torn_write")
+        self.die("killed" if self.shared else how)
+        raise PowerLoss
+
+    def die(self, how: str) -> None:
+        """Whatever runs here goes on with a PowerLoss, but for who called this."""
+        self._dying = how
+        self.world.reached(how)
+        for task in (self._task, *self._children):
+            if task is not None and task is not self.world.scheduler.current and not task.done:
+                self.world.scheduler.kill(task)
+
+    def _after_death(self) -> None:
+        if self._dying == "power_lost":
+            self.disk.lose_power(self)
+        if self._dying == "runner_lost":
+            self.disk = Disk()
+            self.lost_journal = True
+        self.skew_ms = 0
+
+    def _give_the_journal_up(self) -> None:
+        """A person stops everything that uses it, and begins another one."""
+        self.world.reached("tampered")
+        self.world.invariants.gave_up(self)
+        old, fresh = self.disk, Disk()
+        for machine in self.world.machines:
+            if machine.disk is old:
+                machine.disk, machine.lost_journal = fresh, True
+                if machine is not self and machine.running:
+                    machine.die("killed")
+
+    # --- its ports --------------------------------------------------------------------------------
+
+    def port(self, what: str) -> None:
+        """Something leaves the machine or arrives: others may come first, and it may die or be
+        paused."""
+        self.world.scheduler.note(what)
+        self.crash_point(what.split(" ")[0])
+        pause = self.world.fault("pause", PAUSES_SECONDS)
+        if pause is not None:
+            self.world.reached("paused")
+            self.sleep_ms(pause * 1000)
+        self.world.scheduler.port()
+
+    def sleep_ms(self, milliseconds: int) -> None:
+        """Time passes on this machine."""
+        self.world.scheduler.sleep(milliseconds)
+
+    def disk_port(self, what: str) -> None:
+        """A file is opened or read."""
+        self.world.scheduler.note(f"disk {what}")
+        self.crash_point(what)
+        self.world.scheduler.port()
+
+    def disk_fault(self, what: str, kinds: Sequence[str]) -> str:
+        """The fault that a write or an fsync meets; empty for none."""
+        found = self.world.fault(f"disk {what}", kinds)
+        if found:
+            self.world.reached(found)
+        return found or ""
+
+    def heard(self, event: Event) -> None:
+        """An event is durable."""
+        self.world.invariants.heard(self, event)
+        self.port(f"= {type(event).__name__}")
+
+    def born(self, task: Task) -> None:
+        """Something runs beside the main thread of the current run."""
+        self._children.append(task)
+
+    def wall(self) -> float:
+        """The machine's clock."""
+        return (self.world.now_ms + self.skew_ms) / 1000
+
+    def workers(self, threads: int) -> Executor:
+        """Reading is done one after another; Strategies are applied side by side."""
+        if threads == THREADS_MAX:
+            return InTurn()
+        return Workers(self.world.scheduler, self.born)
+
+    def session(self, version: Version) -> SimSession:
+        """One run's edges."""
+        return SimSession(self, version)
+
+
+def _word_of(report: Applied) -> str:
+    """The exit code, but for what waits for a person."""
+    if report.exit_code == 5 and not report.problems:
+        return "parked"
+    return str(report.exit_code)
+
+
+class SimSession(Session):
+    """A session whose every edge is simulated."""
+
+    def __init__(self, machine: Machine, version: Version) -> None:
+        world = machine.world
+        self._machine = machine
+        self._applies = True
+        self.root = Path("/project")
+        self.environ = {}
+        self.workspace = world.workspace if world.shape.real else PlainSpace()
+        self.clockwork = Clockwork(
+            wall=machine.wall,
+            monotonic=lambda: world.now_ms / 1000,
+            sleep=lambda seconds: machine.sleep_ms(round(seconds * 1000)),
+            random=lambda: world.chance.below(100) / 100,
+            workers=machine.workers,
+        )
+        self.run = f"{machine.name}-{machine.runs}"
+        self.configuration = (
+            version.configuration(self.workspace)
+            if world.shape.real
+            else version.plain_configuration()
+        )
+        self.environment = self.configuration.environment
+        self.provenance = Provenance(
+            self.root, None, dirty=False, generation=self.environment.generation
+        )
+        self._limiter = Limiter(self.clockwork)
+        self._close = []
+        self._clients: dict[str, Any] = {}
+
+    @property
+    def reads(self) -> ReadClient:
+        """As it is, but for its lock."""
+        return cast(ReadClient, self._once("reads"))
+
+    @property
+    def writer(self) -> Writer:
+        """As it is, but for its lock."""
+        return cast(Writer, self._once("writer"))
+
+    def _once(self, name: str) -> object:
+        """Python 3.11 holds a lock of all sessions together while a cached property is made, and
+        making a client waits for the network: here another machine may go on meanwhile."""
+        if name not in self._clients:
+            self._clients[name] = getattr(Session, name).func(self)
+        return self._clients[name]
+
+    @property
+    def journal_place(self) -> Place:
+        """On the machine's own disk."""
+        disk = MachineDisk(self._machine, self._machine.disk, locks=self._machine.locks)
+        return Directory(DIRECTORY / self.environment.name, disk)
+
+    def _connection(self, prefix: str) -> dict[str, Any]:
+        keys = self._machine.world.provider
+        key = keys.write_credential if prefix == "STRATCTL_WRITE" else keys.read_credential
+        return {
+            "endpoint": Endpoint.parse("https://provider.example"),
+            "credentials": Credentials(Secret(key.key), Secret(key.secret), Secret(key.passphrase)),
+            "transport": Net(self._machine),
+            "clockwork": self.clockwork,
+            "limiter": self._limiter,
+        }

@@ -1,0 +1,92 @@
+"""The network between one machine and the provider, and everything that it may do.
+
+A request passes a port before it arrives and another before its answer does, so that other
+machines, deaths and pauses come in between.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import httpx
+
+from stratctl.sandbox.faults import Fault
+from stratctl.sandbox.messages import Request, Response
+from tests.sim.faults import GET_FAULTS, POST_FAULTS, NetFault
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+
+TIMEOUT_MS = 30_000
+CLOSED_MS = 300
+
+
+class Net(httpx.BaseTransport):
+    """One run's way to the provider: the transport under the real clients."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """One exchange, or what is left of it."""
+        machine, world = self._machine, self._machine.world
+        received = Request(
+            method=request.method,
+            target=request.url.raw_path.decode("ascii"),
+            headers=dict(request.headers.items()),
+            body=request.read(),
+        )
+        machine.requests += 1
+        machine.port(f"> {received.method} {received.target}")
+        if world.closed_until_ms > world.now_ms:
+            world.reached("clog")
+            machine.sleep_ms(CLOSED_MS)
+            raise httpx.ConnectError("connection refused", request=request)
+        fault = self._fault(received)
+        if received.method != "GET":
+            world.leaves(machine, received)
+        answer = self._answer(received, fault)
+        if answer.status == 400 and world.invariants.in_doubt(machine, received):
+            world.reached("refused_in_doubt")
+        machine.sleep_ms(world.latency_ms())
+        machine.port(f"< {answer.status} {answer.interruption} {fault.name if fault else ''}")
+        return self._received(request, answer)
+
+    def _fault(self, received: Request) -> NetFault | None:
+        """The fault that this exchange meets, if any."""
+        wanted = GET_FAULTS if received.method == "GET" else POST_FAULTS
+        fitting = [fault for fault in wanted if fault.path in received.target]
+        found = self._machine.world.fault("net", fitting)
+        if found is not None:
+            self._machine.world.reached(found.name)
+        return found
+
+    def _answer(self, received: Request, fault: NetFault | None) -> Response:
+        world = self._machine.world
+        if fault is None:
+            return world.handle(received)
+        if fault.instead is not None:
+            status, said = fault.instead
+            body = json.dumps(said).encode()
+            return Response(status, {"content-type": "application/json"}, body)
+        if fault.sandbox == "":
+            raise AssertionError(f"{fault.name} does nothing")
+        world.provider.faults.add(
+            Fault(
+                fault.sandbox,
+                seconds=fault.seconds and fault.seconds + world.chance.below(30),
+                retry_after=fault.retry_after,
+                find=fault.find,
+                with_=fault.with_,
+            )
+        )
+        return world.handle(received)
+
+    def _received(self, request: httpx.Request, answer: Response) -> httpx.Response:
+        if answer.interruption == "timeout":
+            self._machine.sleep_ms(TIMEOUT_MS)
+            raise httpx.ReadTimeout("timed out", request=request)
+        if answer.interruption:
+            raise httpx.ReadError("connection reset by peer", request=request)
+        return httpx.Response(answer.status, headers=answer.headers, content=answer.body)

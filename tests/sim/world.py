@@ -1,0 +1,160 @@
+"""One schedule's world: the provider, the machines, the weather, and what must always hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TypeVar
+
+from stratctl.core.tables import Workspace
+from stratctl.sandbox.embed import Sandbox, open_sandbox
+from stratctl.sandbox.messages import Request, Response
+from stratctl.sandbox.provider import Provider
+from tests.sim.chance import Chance
+from tests.sim.disk import Disk
+from tests.sim.invariants import Invariants
+from tests.sim.machine import Machine
+from tests.sim.scheduler import Scheduler
+from tests.sim.shape import ALONE, PRIVATE, UNLOCKED, Shape
+from tests.sim.space import PlainSpace
+from tests.sim.weather import Weather
+from tests.worlds import PRICES
+
+T = TypeVar("T")
+
+USUAL = {
+    "operations_lag_seconds": "0",
+    "executions_lag_seconds": "0",
+    "accounts_lag_seconds": "0",
+    "unknown_operation_status": "off",
+    "unknown_execution_status": "off",
+    "failing_assets": "",
+}
+"""Where switches stand when the faults are over; the others are how this provider is."""
+
+CALM_SECONDS = 400
+
+
+class SimClock:
+    """The provider's clock is true."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def wall_ms(self) -> int:
+        """Milliseconds since the Unix epoch."""
+        return self._scheduler.now_ms
+
+
+class Universe:
+    """Everything that a schedule consists of."""
+
+    def __init__(self, chance: Chance, shape: Shape, *, switching: int = 300) -> None:
+        self.chance, self.shape = chance, shape
+        self.scheduler = Scheduler(chance, switching=switching)
+        self.workspace = Workspace(threads=1) if shape.real else PlainSpace()
+        self.sandbox: Sandbox = open_sandbox(
+            clock=SimClock(self.scheduler),
+            prices=PRICES,
+            switches={"index_value": "price", **shape.switches},
+        )
+        self.clock = self.sandbox.clock
+        self.provider: Provider = self.sandbox.provider
+        self.provider.open(self.clock)
+        self.sandbox.control(
+            "participants", {"participants": [{"participant_code": code} for code in shape.codes]}
+        )
+        self.merged = 1
+        """How many versions of the configuration are merged by now."""
+        self.faults_left = shape.faults
+        self.calm = False
+        self.closed_until_ms = 0
+        """Until then the provider's address does not answer."""
+        self.counts: Counter[str] = Counter()
+        shared = shape.arrangement not in (ALONE, PRIVATE)
+        common = Disk()
+        self.machines = [
+            Machine(
+                self,
+                f"m{number}",
+                common if shared else Disk(),
+                locks=shape.arrangement != UNLOCKED,
+                shared=shared,
+            )
+            for number in range(1, shape.machines + 1)
+        ]
+        self.weather = Weather(self)
+        self.invariants = Invariants(self)
+        for name in shape.switches:
+            self.reached(name)
+        if shared and shape.machines > 1:
+            self.reached("two_applies")
+        if not shared and shape.machines > 1:
+            self.reached("forked")
+        self.scheduler.after_step = self.invariants.after_step
+
+    # --- the schedule -----------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Faults and all, then the calm in which everything must come to its end."""
+        for machine in self.machines:
+            self.scheduler.spawn(machine.name, machine.operate)
+        self.scheduler.spawn("weather", self.weather.blow)
+        self.scheduler.run()
+        self.settle()
+        self.invariants.at_the_end()
+
+    def settle(self) -> None:
+        """No more faults; each machine applies the newest version until nothing is left."""
+        self.calm = True
+        self.closed_until_ms = 0
+        self.provider.faults.clear()
+        self.sandbox.control("switches", USUAL)
+        self.sandbox.control("price", {"BTC": PRICES["BTC"]})
+        self.sandbox.control("float", {"currency": "USD", "balance": "1000000.00"})
+        self.merged = len(self.shape.versions)
+        for machine in self.machines:
+            machine.skew_ms = 0
+            self.scheduler.spawn(f"{machine.name} settles", machine.settle)
+            self.scheduler.run()
+
+    # --- what everything asks ---------------------------------------------------------------------
+
+    @property
+    def now_ms(self) -> int:
+        return self.scheduler.now_ms
+
+    @property
+    def digest(self) -> str:
+        """What happened, in one word."""
+        return self.scheduler.digest
+
+    def fault(self, what: str, options: Sequence[T]) -> T | None:
+        """One of these faults, if there is to be one here."""
+        if self.calm or self.faults_left <= 0 or not options or not self.shape.permille:
+            return None
+        if not self.chance.happens(self.shape.permille):
+            return None
+        self.faults_left -= 1
+        found = options[self.chance.below(len(options))]
+        self.scheduler.note(f"! {what} {getattr(found, 'name', found)}")
+        return found
+
+    def reached(self, kind: str) -> None:
+        """A kind of fault has really happened."""
+        self.counts[kind] += 1
+
+    def latency_ms(self) -> int:
+        """How long an answer takes."""
+        return 20 if self.calm else 20 + 60 * self.chance.below(8)
+
+    # --- requests ---------------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> Response:
+        """The provider gets a request."""
+        self.invariants.dirty = True
+        return self.provider.handle(request, self.clock)
+
+    def leaves(self, machine: Machine, request: Request) -> None:
+        """A mutation is about to leave a machine."""
+        self.invariants.leaves(machine, request)
