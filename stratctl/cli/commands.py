@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("audit", "Read and verify the journal."),
     "recover": ("recover", "Find out what became of calls that were left open."),
     "adopt": ("recover", "Take an Operation that is not ours into the declared totals."),
+    "unlock": ("unlock", "Let the next apply in after a machine was lost."),
     "halt": ("halt", "Stop every apply until resume."),
     "resume": ("halt", "Allow applying again."),
     "schema": ("schema", "Show or write the JSON Schemas."),

@@ -25,7 +25,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,6 +85,23 @@ class GitBranch:
         JournalTampered."""
         line = self._line()
         return GitStore(line, line.fetched(), clock=self._clock, monotonic=self._monotonic)
+
+    def unlock(self, nonce: str) -> str | None:
+        """Let the next writer in before the lease is over; see ``Place.unlock``.
+
+        The lock stays where it is, as one that was given away: until its lease would have ended its
+        holder may still send what it has shared, and the next one writes that down. Whatever the
+        holder pushes afterwards is refused.
+        """
+        line = self._line()
+        head = line.fetched()
+        lock = _lock(head)
+        if lock is None or lock.free(now=self._clock().timestamp()):
+            return None
+        if lock.nonce != nonce:
+            raise _held(lock)
+        line.advance(head, {LOCK: replace(lock, given_away=True).line()})
+        return lock.owner
 
     def _line(self) -> _Line:
         return _Line(self._git, self._remote, self._branch, self._clock, self._pause)
@@ -170,8 +187,7 @@ class GitStore:
         files = {FILE: data}
         if lock:
             expires = int(self._clock().timestamp() + LEASE_SECONDS)
-            said = {"expires": expires, "nonce": self._nonce, "owner": self._owner}
-            files[LOCK] = json.dumps(said, sort_keys=True).encode() + b"\n"
+            files[LOCK] = _Lock(owner=self._owner, nonce=self._nonce, expires=expires).line()
         try:
             self._head = self._line.advance(self._head, files)
         except JournalError as error:
@@ -191,7 +207,17 @@ class _Lock:
     """Who applies, and until when nobody else may."""
 
     owner: str
+    nonce: str
     expires: int
+    given_away: bool = False
+    """Somebody unlocked it: the next one may come in, and the holder may still be sending."""
+
+    def free(self, *, now: float) -> bool:
+        return self.given_away or self.expires <= now
+
+    def line(self) -> bytes:
+        """As it stands in the commit."""
+        return json.dumps(asdict(self), sort_keys=True).encode() + b"\n"
 
 
 def _lock(head: _Head) -> _Lock | None:
@@ -200,7 +226,12 @@ def _lock(head: _Head) -> _Lock | None:
         return None
     try:
         said = json.loads(head.read(LOCK))
-        return _Lock(owner=str(said["owner"]), expires=int(said["expires"]))
+        return _Lock(
+            owner=str(said["owner"]),
+            nonce=str(said["nonce"]),
+            expires=int(said["expires"]),
+            given_away=said["given_away"] is True,
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise JournalTampered(
             "the journal's lock cannot be read", hint="restore the branch's last good commit"
@@ -208,16 +239,22 @@ def _lock(head: _Head) -> _Lock | None:
 
 
 def _left_open(head: _Head, *, now: float) -> Takeover | None:
-    """The holder whose lease is over. Raises LockHeld while it is not."""
+    """The holder whose lease is over, or was given away. Raises LockHeld while it is not."""
     lock = _lock(head)
     if lock is None:
         return None
-    if lock.expires > now:
-        until = datetime.fromtimestamp(lock.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        raise LockHeld(
-            f"another apply holds the journal: {lock.owner}, at most until {until}", hint=_WAIT
-        )
+    if not lock.free(now=now):
+        raise _held(lock)
     return Takeover(holder=lock.owner, at=lock.expires)
+
+
+def _held(lock: _Lock) -> LockHeld:
+    until = datetime.fromtimestamp(lock.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return LockHeld(
+        f"another apply holds the journal: {lock.owner}, at most until {until}"
+        f" (nonce {lock.nonce})",
+        hint=f"{_WAIT}, or until stratctl unlock {lock.nonce}",
+    )
 
 
 class _Moved(JournalUnavailable):
@@ -371,7 +408,8 @@ class _Line:
             lock = _lock(there)
         except (GitFailed, JournalTampered) as error:
             return self._unshared(error)
-        return _Moved(self._name, lock.owner if lock else "somebody who is done")
+        holder = lock.owner if lock and not lock.given_away else "somebody who is done"
+        return _Moved(self._name, holder)
 
     def _rolled_back(self, head: _Head, known: str) -> JournalRolledBack:
         where = head.commit[:12] or "nowhere"

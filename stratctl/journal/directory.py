@@ -75,6 +75,15 @@ class Directory:
             lock = self._disk.lock(self._home / LOCK)
         return DirectoryStore(self._home / FILE, self._disk, lock)
 
+    def unlock(self, nonce: str) -> None:
+        """Nothing is ever left locked here: the lock ends with its process, which alone can be
+        ended. Raises LockHeld while it runs."""
+        del nonce
+        path = self._home / LOCK
+        if path.exists():
+            with _as_unavailable(path):
+                self._disk.lock(path).release()
+
 
 class DirectoryStore:
     """The bytes of a journal on this machine's disk, locked for this process."""

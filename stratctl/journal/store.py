@@ -72,6 +72,10 @@ class Place(Protocol):
         """The whole journal without a lock; nothing where there is none. Raises
         JournalUnavailable and JournalRolledBack."""
 
+    def unlock(self, nonce: str) -> str | None:
+        """Let the next writer in though the holder, who is answered, did not let go. None where
+        nobody is kept out. Raises LockHeld when another lock than that one is held."""
+
     def open(self) -> Store:
         """Lock it. Raises LockHeld, JournalUnavailable and JournalRolledBack."""
 

@@ -53,6 +53,7 @@ __all__ = [
     "resume",
     "snapshot",
     "status",
+    "unlock",
     "validate",
     "write_plan",
 ]
@@ -293,6 +294,15 @@ def adopt(
 
     with Session(root, environment, environ, applies=True) as session:
         return adopt_operation(session, operation_id, progress=progress)
+
+
+def unlock(root: Path, nonce: str, *, environment: str | None) -> str | None:
+    """Open a journal whose holder was lost to the next writer; the holder, or None where nobody was
+    kept out. Raises LockHeld for another lock than that one."""
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, {}) as session:
+        return session.journal_place.unlock(nonce)
 
 
 def status(

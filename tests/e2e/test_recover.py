@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from stratctl.apply import calls
 from stratctl.apply.words import Pace
 from stratctl.cli.exits import Exit
 from stratctl.cli.running import run
+from stratctl.core.errors import JournalUnavailable, LockHeld
 from stratctl.core.event import Answer, Attempt, Event
 from stratctl.core.surroundings import Surroundings
 from stratctl.live.clockwork import real_clockwork
@@ -19,6 +21,7 @@ from stratctl.pipeline import adopting, session
 from tests.e2e.test_ceiling import by_hand
 from tests.e2e.test_once import began, begin, change
 from tests.e2e.world import Project, blocked_of, rows_of, silent, verbs
+from tests.journal.remotes import bare
 
 Recover = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -283,3 +286,34 @@ def test_a_foreign_operation_is_adopted_once_it_is_declared(
         code, said = adopt(operation)
         assert code == Exit.USAGE
         assert why in said["error"]["summary"]
+
+
+# --- a lost machine ------------------------------------------------------------------------------
+
+
+def test_the_lock_of_a_lost_machine_is_opened_by_its_nonce(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is kept out is told the nonce; then it applies, and the record says who was there."""
+    codes = begin(project)
+    remote = bare(tmp_path / "remote.git")
+    project.git("remote", "add", "origin", remote.as_uri())
+    project.project["journal"] = {"git": {}}
+    project.save()
+    project.settle()
+    lost = session.Session(project.root, None, {}).open_journal()
+    with pytest.raises(LockHeld) as held:
+        project.settle()
+    nonce = held.value.hint.rpartition("stratctl unlock ")[2]
+    unlock = ["--chdir", str(project.root), "unlock"]
+    assert run([*unlock, "0" * 16]) == Exit.LOCKED
+    assert run([*unlock, nonce]) == Exit.DONE
+    assert "Unlocked. It was held by pid " in capsys.readouterr().err
+    assert run([*unlock, nonce]) == Exit.DONE
+    assert "Nothing is locked." in capsys.readouterr().err
+    project.assert_nothing_left()
+    began(project, codes)
+    with pytest.raises(JournalUnavailable):
+        lost.close()
+    assert run(["--chdir", str(project.root), "audit", "log"]) == Exit.DONE
+    assert "takeover" in capsys.readouterr().out

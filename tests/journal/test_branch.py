@@ -360,6 +360,45 @@ def test_a_project_without_its_remote_is_said(line: Line) -> None:
         lacking.read()
 
 
+def test_a_lock_is_given_away_by_its_nonce(line: Line) -> None:
+    """The next one comes in at once, and no other nonce opens anything.
+
+    It writes down until when the holder may have sent, and the holder's next push is refused.
+    """
+    lost = line.opened(line.machine())
+    lost.append(FIRST)
+    lost.append(attempt(FIRST))
+    place = line.place(line.machine())
+    with pytest.raises(LockHeld) as held:
+        place.open()
+    nonce = held.value.hint.rpartition("stratctl unlock ")[2]
+    with pytest.raises(LockHeld, match=f"nonce {nonce}"):
+        place.unlock("another")
+    assert str(place.unlock(nonce)).startswith("pid ")
+    assert place.unlock(nonce) is None
+    with line.opened(line.machine()) as journal:
+        taken = journal.entries()[-1].event
+        assert isinstance(taken, Takeover)
+        (left,) = journal.unfinished()
+        assert left.in_doubt
+        assert left.signed_last == taken.at
+        assert taken.at > START.timestamp() + branch.LEASE_SECONDS
+        with pytest.raises(JournalUnavailable, match="another apply took the journal"):
+            lost.append(SECOND)
+    assert place.unlock(nonce) is None
+
+
+def test_whoever_is_unlocked_is_told_so(line: Line) -> None:
+    """Even before anybody else came in, the holder writes nothing more."""
+    lost = line.opened(line.machine())
+    place = line.place(line.machine())
+    with pytest.raises(LockHeld) as held:
+        place.open()
+    place.unlock(held.value.hint.rpartition("stratctl unlock ")[2])
+    with pytest.raises(JournalUnavailable, match="from this one: somebody who is done"):
+        lost.append(FIRST)
+
+
 def test_a_lock_that_nobody_wrote_is_tampering(line: Line) -> None:
     """Whoever can change the branch can do so; nothing goes on until a person has looked."""
     plant(line.remote, REF, {"lock": b"{}"})

@@ -205,6 +205,17 @@ def test_a_killed_process_leaves_no_lock(tmp_path: Path) -> None:
     opened(tmp_path).close()
 
 
+def test_a_directory_needs_no_unlocking(tmp_path: Path) -> None:
+    """Its lock ends with its process: nothing is ever left to be opened, nor anything broken."""
+    place = Directory(tmp_path / ENVIRONMENT)
+    place.unlock("any")
+    assert not list(tmp_path.iterdir())
+    with opened(tmp_path), pytest.raises(LockHeld, match=f"pid {os.getpid()} on "):
+        place.unlock("any")
+    place.unlock("any")
+    opened(tmp_path).close()
+
+
 def test_reading_needs_no_lock_and_writes_nothing(tmp_path: Path) -> None:
     """An absent journal is empty and stays absent; one that is being written can be read."""
     assert read_journal(tmp_path, ENVIRONMENT).entries() == ()
