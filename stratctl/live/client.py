@@ -81,8 +81,9 @@ class ReadClient:
         parameters: Mapping[str, str] | None = None,
         *,
         decode: Callable[[Any], Decoded],
+        parse: Callable[[bytes], Any] = wire.parse,
     ) -> Decoded:
-        """One resource or page, decoded.
+        """One resource or page, parsed and decoded.
 
         Raises NotSent, AccessRefused, NotFound, RequestRefused, BadResponse, or a plain
         ProviderError when no attempt got an answer.
@@ -92,7 +93,7 @@ class ReadClient:
         attempt = 1
         while True:
             try:
-                return decode(wire.parse(self._ask(target).body))
+                return decode(parse(self._ask(target).body))
             except (NotSent, OutcomeUnknown, BadResponse, _TryLater) as error:
                 failure = _for_a_reader(error)
                 seconds = self._patience(error, attempt)

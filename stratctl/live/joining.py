@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
-from typing import TypeVar
 
 from stratctl.core.state import (
     BOOKED_ROWS,
@@ -14,11 +12,9 @@ from stratctl.core.state import (
     PARTICIPANT_KEY,
     PARTICIPANT_ROWS,
 )
-from stratctl.core.tables import Table, Workspace
+from stratctl.core.tables import Schema, Table, Workspace
 from stratctl.live.accounting import Counted
-from stratctl.live.wire import AccountColumns, ParticipantColumns, TraderColumns
-
-Value = TypeVar("Value")
+from stratctl.live.wire import AccountColumns, Lines, ParticipantColumns, TraderColumns
 
 TRADER_ROWS = {
     "strategy_id": "VARCHAR",
@@ -52,16 +48,20 @@ ACCOUNT_ROWS = {
 
 def traders_table(workspace: Workspace, pages: Sequence[TraderColumns]) -> Table:
     """TRADER_ROWS. A Trader that came on two pages is taken once, as it was last changed."""
-    raw = workspace.table(
+    raw = _end_to_end(
+        workspace,
         "listed_traders",
         TRADER_ROWS,
-        (
-            _end_to_end(page.strategy_id for page in pages),
-            _end_to_end(page.participant_code for page in pages),
-            _end_to_end(page.id for page in pages),
-            _end_to_end(page.auto_rebalance for page in pages),
-            _end_to_end(page.updated_at for page in pages),
-        ),
+        [
+            (
+                page.strategy_id,
+                page.participant_code,
+                page.id,
+                page.auto_rebalance,
+                page.updated_at,
+            )
+            for page in pages
+        ],
     )
     if not raw.duplicates(("strategy_id", "trader_id")):
         return raw
@@ -137,14 +137,11 @@ def counted_table(workspace: Workspace, counted: Mapping[str, Sequence[Counted]]
 def participants_table(workspace: Workspace, pages: Sequence[ParticipantColumns]) -> Table:
     """PARTICIPANT_ROWS. A code that came on two pages, as others moved, is taken once."""
     schema = {**PARTICIPANT_ROWS, "reason_code": "VARCHAR"}
-    raw = workspace.table(
+    raw = _end_to_end(
+        workspace,
         "listed_participants",
         schema,
-        (
-            _end_to_end(page.participant_code for page in pages),
-            _end_to_end(page.status for page in pages),
-            _end_to_end(page.reason_code for page in pages),
-        ),
+        [(page.participant_code, page.status, page.reason_code) for page in pages],
     )
     # Of two statuses of one participant the less favourable counts: "approved" sorts first.
     return workspace.select(
@@ -216,17 +213,21 @@ def live_rows(
 
 def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Table:
     """ACCOUNT_ROWS. An account that came on two pages is taken once, as it was last updated."""
-    raw = workspace.table(
+    raw = _end_to_end(
+        workspace,
         "listed_accounts",
         ACCOUNT_ROWS,
-        (
-            _end_to_end(page.account_id for page in pages),
-            _end_to_end(page.label for page in pages),
-            _end_to_end(page.owner for page in pages),
-            _end_to_end(page.asset for page in pages),
-            _end_to_end(page.balance for page in pages),
-            _end_to_end(page.last_update for page in pages),
-        ),
+        [
+            (
+                page.account_id,
+                page.label,
+                page.owner,
+                page.asset,
+                page.balance,
+                page.last_update,
+            )
+            for page in pages
+        ],
     )
     if not raw.duplicates(("account_id",)):
         return raw
@@ -268,12 +269,11 @@ def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequen
         f"""
         WITH units AS (
             SELECT strategy_id, participant_code, asset,
-                   (split_part(balance, '.', 1)
-                    || rpad(left(split_part(balance, '.', 2), 24), 24, '0')
-                   )::DECIMAL(38,0) AS quantity_e24
+                   left(replace(balance, '.', '') || repeat('0', 24),
+                        strpos(balance || '.', '.') - 1 + 24)::DECIMAL(38,0) AS quantity_e24
             FROM {accounts}
             WHERE NOT list_contains($1, asset) AND NOT balance LIKE '-%'
-              AND length(split_part(balance, '.', 1)) <= 14
+              AND strpos(balance || '.', '.') - 1 <= 14
         )
         SELECT strategy_id, participant_code, asset,
                sum(quantity_e24)::DECIMAL(38,0) AS quantity_e24
@@ -287,6 +287,26 @@ def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequen
     ).keyed(*HOLDINGS_KEY)
 
 
-def _end_to_end(columns: Iterable[Sequence[Value]]) -> list[Value]:
-    """The columns of many pages as one."""
-    return list(chain.from_iterable(columns))
+def _end_to_end(
+    workspace: Workspace, name: str, schema: Schema, pages: Iterable[Sequence[Lines]]
+) -> Table:
+    """The rows of many pages, of which each brings its columns as lines in the schema's order.
+
+    A page is one row until the engine takes it apart. An empty line is NULL where the column is
+    not text.
+    """
+    columns = zip(*(page for page in pages if page[0]), strict=True)
+    whole = workspace.table(
+        f"{name}_pages",
+        dict.fromkeys(schema, "VARCHAR"),
+        # What is between the line breaks counts, and behind the last one there is nothing.
+        [[lines[:-1] for lines in column] for column in columns],
+    )
+    values = ", ".join(
+        f"{value} AS {column}" if kind == "VARCHAR" else f"nullif({value}, '')::{kind} AS {column}"
+        for column, kind in schema.items()
+        for value in [f"unnest(string_split({column}, chr(10)))"]
+    )
+    rows = workspace.select(name, schema, f"SELECT {values} FROM {whole}")
+    workspace.run(f"DROP TABLE {whole}")
+    return rows

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from stratctl.core.errors import BadResponse
 from stratctl.live.client import ReadClient
-from stratctl.live.wire import PAGE_SIZE, NumberedPage, Page
+from stratctl.live.wire import PAGE_SIZE, NumberedPage, Page, parse_list
 
 PAGES_MAX = 200_000
 NUMBERED_READS_MAX = 5
@@ -34,7 +34,7 @@ def cursor_pages(
         parameters = {**filters, "page_size": str(PAGE_SIZE)}
         if token:
             parameters["page_token"] = token
-        page = client.get(path, parameters, decode=decode)
+        page = client.get(path, parameters, decode=decode, parse=parse_list)
         if page.count > PAGE_SIZE:
             raise BadResponse(f"E_PAGING: a page of {page.count} where {PAGE_SIZE} were asked for")
         rows += page.count
@@ -66,7 +66,8 @@ def numbered_pages(
         pages: list[Items] = []
         total, rows = 1, 0
         while len(pages) < total:
-            page = client.get(path, {**filters, "page": str(len(pages) + 1)}, decode=decode)
+            parameters = {**filters, "page": str(len(pages) + 1)}
+            page = client.get(path, parameters, decode=decode, parse=parse_list)
             if pages and page.total_pages != total:
                 break
             total = page.total_pages
@@ -81,8 +82,8 @@ def numbered_pages(
     raise BadResponse(f"E_PAGING: the list {path} changed its length each time it was read")
 
 
-def check_filter(shown: Sequence[str], wanted: str, what: str) -> None:
+def check_filter(shown: Iterable[str], wanted: str, what: str) -> None:
     """Raise BadResponse when a list holds rows that its filter excludes."""
-    others = set(shown) - {wanted}
+    others = {*shown} - {wanted}
     if others:
         raise BadResponse(f"E_PAGING: asked for {what} {wanted}, got {min(others)!r} as well")

@@ -63,12 +63,10 @@ def read_float(client: ReadClient, currency: str, account: tuple[str, str, str])
         account_id: balance
         for page in pages
         for account_id, *shown, balance in zip(
-            page.account_id,
-            page.asset,
-            page.owner,
-            page.label,
-            page.type,
-            page.balance,
+            *map(
+                wire.values,
+                (page.account_id, page.asset, page.owner, page.label, page.type, page.balance),
+            ),
             strict=True,
         )
         if shown == [currency, owner, label, "available"]

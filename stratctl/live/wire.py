@@ -15,7 +15,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
+
+import msgspec
 
 from stratctl.core.errors import BadResponse
 from stratctl.core.event import Execution, Instruction
@@ -56,6 +58,25 @@ def parse(body: bytes) -> Any:
     except RecursionError:
         raise _untrusted("it is nested too deeply") from None
     return document
+
+
+def parse_list(body: bytes) -> Any:
+    """What ``parse`` makes of a page of a list, in a third of its time where the page is plain.
+
+    Whole numbers may come as int, and nothing else is different: what is not plain, or not proven
+    to be free of keys that occur twice, is read by ``parse``, which says what is wrong with it.
+    """
+    try:
+        document = _PLAIN_PAGE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return parse(body)
+    # The text of every member has a colon, and that is behind a quote or a blank. Where there are
+    # no more colons than members were read, none was dropped for another of the same key.
+    members = _members(document)
+    proven = body.count(b":") == members or members == sum(
+        body.count(mark + b":") for mark in _BEFORE_A_COLON if mark in body
+    )
+    return document if proven and len(body) <= BODY_BYTES_MAX else parse(body)
 
 
 def unwrap(document: Any) -> Any:
@@ -117,6 +138,24 @@ _DECODER = json.JSONDecoder(
 )
 
 
+_Scalar = str | Annotated[int, msgspec.Meta(ge=1, lt=10**18)] | bool | None
+"""No fraction, which would become a binary float, and no 0, which may have been written ``-0``."""
+
+_List = list[dict[str, _Scalar | list[_Scalar]]]
+_PLAIN_PAGE = msgspec.json.Decoder(
+    dict[str, _Scalar | _List | dict[str, _Scalar | _List]]  # bare, or inside ``message``
+)
+_BEFORE_A_COLON = (b'"', b" ", b"\t", b"\n", b"\r")
+
+
+def _members(value: Any) -> int:
+    """How many members the objects of a plain page have together."""
+    if isinstance(value, list):
+        return sum(map(len, value))
+    inside = [inner for inner in value.values() if isinstance(inner, (dict, list))]
+    return len(value) + sum(map(_members, inside))
+
+
 def _untrusted(why: str) -> BadResponse:
     return BadResponse(f"the provider's answer cannot be trusted: {why}")
 
@@ -128,12 +167,14 @@ _UUID = re.compile(
 )
 _BARE_UUID = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
 _CODE = re.compile(r"[A-Z0-9]{1,6}", re.ASCII)
-_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
+_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
+_WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
+_WHOLE_END = 10**18
 
 
 def uuid_text(value: Any, field: str) -> str:
     """Any UUID, of any version, as lower-case dashed text."""
-    if isinstance(value, str):
+    if type(value) is str:
         if _UUID.fullmatch(value):
             return value.lower()
         if _BARE_UUID.fullmatch(value):
@@ -154,9 +195,16 @@ def text(record: Mapping[str, Any], field: str) -> str:
 
 def decimal_text(value: Any, field: str) -> str:
     """Plain decimal text (a sign is allowed, an exponent is not) of a JSON string."""
-    if type(value) is str and _PLAIN.fullmatch(value):
+    if type(value) is str and _DECIMAL.fullmatch(value):
         return value
     raise _untrusted(f"{field} is {_shown(value)}, which is no decimal text")
+
+
+def code_text(value: Any, field: str) -> str:
+    """A participant code: one to six capitals and digits."""
+    if type(value) is str and _CODE.fullmatch(value):
+        return value
+    raise _untrusted(f"{field} is {_shown(value)}, which is no participant code")
 
 
 def plain_number(value: Any, field: str) -> str:
@@ -190,7 +238,9 @@ def _records(value: Any, what: str) -> list[dict[str, Any]]:
 
 
 def _whole(value: Any, field: str) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 18:
+    if type(value) is int and 0 <= value < _WHOLE_END:
+        return value
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
         return int(value)
     raise _untrusted(f"{field} is {_shown(value)}, which is no whole number")
 
@@ -199,63 +249,99 @@ def _shown(value: Any) -> str:
     """A value for a message: short, on one line, and never a whole document."""
     if isinstance(value, (dict, list)):
         return "a list" if isinstance(value, list) else "an object"
+    if type(value) is int:
+        value = str(value)  # as Number is shown
     return "absent" if value is None else repr(value)[:60]
 
 
-# --- columns: taken and checked as a whole, which is faster than one value after another -------
+# --- columns: a field of every record, as lines of text ----------------------------------------
 
-_UUIDS = re.compile(
-    r"(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\n)*", re.ASCII
-)
-_CODES = re.compile(r"(?:[A-Z0-9]{1,6}\n)*", re.ASCII)
-_WHOLES = re.compile(r"(?:[0-9]{1,18}\n)*", re.ASCII)
+Lines = str
+"""A column of a page: one value a line, each with its line break. It is checked as a whole, and
+reaches the engine as one value, which takes a fraction of the time that its values would take."""
+
+_CODES = re.compile(f"(?:{_CODE.pattern}\n)+", re.ASCII)
+_DECIMALS = re.compile(f"(?:{_DECIMAL.pattern}\n)+", re.ASCII)
+_FLAGS = {True: "true\n", False: "false\n", None: "\n"}
 
 
-def _column(records: Sequence[Mapping[str, Any]], field: str, absent: Any) -> list[Any]:
-    """One field of every record."""
+def values(lines: Lines) -> list[str]:
+    """The values of a column."""
+    return lines.split("\n")[:-1]
+
+
+def _lines(
+    records: Sequence[Mapping[str, Any]],
+    field: str,
+    fits: Callable[[Lines], object],
+    careful: Callable[[Any, str], str],
+) -> Lines:
+    """A field of every record: all of it when it ``fits``, else ``careful`` with each value."""
     try:
-        return list(map(itemgetter(field), records))
+        column: list[Any] = list(map(itemgetter(field), records))
     except KeyError:
-        return [record.get(field, absent) for record in records]
+        column = [record.get(field) for record in records]
+    if set(map(type, column)) == {str}:
+        lines = "\n".join(column) + "\n"
+        # A value with a line break in it would pass as two values.
+        if lines.count("\n") == len(column) and fits(lines):
+            return lines
+    return "".join([careful(value, field) + "\n" for value in column])
 
 
-def _all_match(lines: re.Pattern[str], column: Iterable[str]) -> bool:
-    """Whether each value is a line of the pattern: one match instead of one per value.
-
-    The line breaks are counted, because a value with one inside would pass as two values.
-    """
-    values = set(column)
-    joined = "\n".join((*values, ""))
-    return joined.count("\n") == len(values) and lines.fullmatch(joined) is not None
+def _texts(records: Sequence[Mapping[str, Any]], field: str) -> Lines:
+    """Absent and null are empty lines."""
+    return _lines(records, field, lambda lines: True, _line)
 
 
-def _texts(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
-    column = _column(records, field, "")
-    if set(map(type, column)) <= {str}:
-        return column
-    return [text(record, field) for record in records]
+def _line(value: Any, field: str) -> str:
+    if value is None:
+        return ""
+    if type(value) is not str or "\n" in value:
+        raise _untrusted(f"{field} is {_shown(value)}, which is no line of text")
+    return value
 
 
-def _uuids(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
-    column = _texts(records, field)
-    if _all_match(_UUIDS, column):
-        return column
-    return [uuid_text(value, field) for value in column]
+def _uuids(records: Sequence[Mapping[str, Any]], field: str) -> Lines:
+    return _lines(records, field, _are_uuids, uuid_text)
 
 
-def _wholes(records: Sequence[Mapping[str, Any]], field: str) -> list[int]:
-    column = _column(records, field, "0")
-    if set(map(type, column)) == {Number} and _all_match(_WHOLES, column):
-        return list(map(int, column))
-    return [_whole(value, field) for value in column]
+_UUID_LINE = b"00000000-0000-0000-0000-000000000000\n"
+_HEX_TO_ZERO = bytes.maketrans(b"123456789abcdef", b"0" * 15)
 
 
-def _codes(records: Sequence[Mapping[str, Any]], field: str) -> list[str]:
-    column = _texts(records, field)
-    if _all_match(_CODES, column):
-        return column
-    wrong = next(value for value in column if not _CODE.fullmatch(value))
-    raise _untrusted(f"{field} is {_shown(wrong)}, which is no participant code")
+def _are_uuids(lines: Lines) -> bool:
+    """Whether each line is a UUID in lower case: what they look like when every hexadecimal digit
+    is a zero, which takes a fifth of the time of a pattern."""
+    shape = _UUID_LINE * (len(lines) // len(_UUID_LINE))
+    return lines.encode().translate(_HEX_TO_ZERO) == shape
+
+
+def _codes(records: Sequence[Mapping[str, Any]], field: str) -> Lines:
+    return _lines(records, field, _CODES.fullmatch, code_text)
+
+
+def _decimals(records: Sequence[Mapping[str, Any]], field: str) -> Lines:
+    return _lines(records, field, _DECIMALS.fullmatch, decimal_text)
+
+
+def _wholes(records: Sequence[Mapping[str, Any]], field: str) -> Lines:
+    """Whole numbers; absent is 0."""
+    column = [record.get(field, 0) for record in records]
+    if set(map(type, column)) == {int} and min(column) >= 0 and max(column) < _WHOLE_END:
+        return "%d\n" * len(column) % tuple(column)
+    return "".join([f"{_whole(value, field)}\n" for value in column])
+
+
+def _flags(records: Sequence[Mapping[str, Any]], field: str) -> Lines:
+    """``true``, ``false``, or nothing where the provider shows neither."""
+    return "".join([_FLAGS[_flag(record.get(field), field)] for record in records])
+
+
+def _flag(value: Any, field: str) -> bool | None:
+    if value is True or value is False or value is None:
+        return value
+    raise _untrusted(f"{field} is {_shown(value)}, which is neither true nor false")
 
 
 # --- pages -----------------------------------------------------------------------------------
@@ -352,11 +438,11 @@ class TraderRecord:
 class TraderColumns:
     """A page of Traders as columns."""
 
-    id: list[str]
-    strategy_id: list[str]
-    participant_code: list[str]
-    auto_rebalance: list[bool | None]
-    updated_at: list[str]
+    id: Lines
+    strategy_id: Lines
+    participant_code: Lines
+    auto_rebalance: Lines
+    updated_at: Lines
 
 
 def strategy(document: Any) -> StrategyRecord:
@@ -390,25 +476,22 @@ def operation(document: Any) -> OperationRecord:
 
 def trader(document: Any) -> TraderRecord:
     """One Trader, wrapped or bare."""
-    columns = _traders([_record(unwrap(document), "the Trader")])
+    record = _record(unwrap(document), "the Trader")
     return TraderRecord(
-        id=columns.id[0],
-        strategy_id=columns.strategy_id[0],
-        participant_code=columns.participant_code[0],
-        auto_rebalance=columns.auto_rebalance[0],
-        updated_at=columns.updated_at[0],
+        id=uuid_text(record.get("id"), "id"),
+        strategy_id=uuid_text(record.get("strategy_id"), "strategy_id"),
+        participant_code=code_text(record.get("participant_code"), "participant_code"),
+        auto_rebalance=_flag(record.get("auto_rebalance"), "auto_rebalance"),
+        updated_at=text(record, "updated_at"),
     )
 
 
 def _traders(records: list[dict[str, Any]]) -> TraderColumns:
-    flags = _column(records, "auto_rebalance", None)
-    if not set(map(type, flags)) <= {bool, type(None)}:
-        raise _untrusted("auto_rebalance is neither true nor false")
     return TraderColumns(
         id=_uuids(records, "id"),
         strategy_id=_uuids(records, "strategy_id"),
         participant_code=_codes(records, "participant_code"),
-        auto_rebalance=flags,
+        auto_rebalance=_flags(records, "auto_rebalance"),
         updated_at=_texts(records, "updated_at"),
     )
 
@@ -418,12 +501,11 @@ def _executions(records: list[dict[str, Any]]) -> tuple[Execution, ...]:
 
 
 def _execution(record: dict[str, Any]) -> Execution:
-    (code,) = _codes((record,), "participant_code")
     legs = record.get("instructions") or []
     return Execution(
         uuid_text(record.get("id"), "id"),
         uuid_text(record.get("operation_id"), "operation_id"),
-        code,
+        code_text(record.get("participant_code"), "participant_code"),
         text(record, "status"),
         text(record, "status_reason"),
         tuple(map(_instruction, _records(legs, "instructions"))) if legs else (),
@@ -481,22 +563,22 @@ traders_page = cursor_page("traders", _traders)
 class AccountColumns:
     """A page of accounts as columns; ``balance`` is exact plain text."""
 
-    account_id: list[str]
-    owner: list[str]
-    label: list[str]
-    type: list[str]
-    asset: list[str]
-    balance: list[str]
-    last_update: list[int]
+    account_id: Lines
+    owner: Lines
+    label: Lines
+    type: Lines
+    asset: Lines
+    balance: Lines
+    last_update: Lines
 
 
 @dataclass(frozen=True, slots=True)
 class ParticipantColumns:
     """A page of participants as columns."""
 
-    participant_code: list[str]
-    status: list[str]
-    reason_code: list[str]
+    participant_code: Lines
+    status: Lines
+    reason_code: Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,20 +590,14 @@ class AssetRecord:
     precision: int
 
 
-_BALANCES = re.compile(r"(?:-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\n)*", re.ASCII)
-
-
 def _accounts(records: list[dict[str, Any]]) -> AccountColumns:
-    balances = _texts(records, "balance")
-    if not _all_match(_BALANCES, balances):
-        balances = [decimal_text(value, "balance") for value in balances]
     return AccountColumns(
         account_id=_uuids(records, "account_id"),
         owner=_codes(records, "account_owner"),
         label=_texts(records, "account_label"),
         type=_texts(records, "account_type"),
         asset=_texts(records, "asset"),
-        balance=balances,
+        balance=_decimals(records, "balance"),
         last_update=_wholes(records, "last_update"),
     )
 

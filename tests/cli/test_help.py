@@ -22,6 +22,7 @@ HEAVY = {
     "duckdb",
     "httpx",
     "jsonschema",
+    "msgspec",
     "pydantic",
     "rich",
     "starlette",

@@ -1,8 +1,11 @@
 """The live State as read from a provider: found, counted, doubted, and never written to."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stratctl.core.errors import (
     AccessRefused,
@@ -32,6 +35,11 @@ from tests.live.worlds import FLOAT_ACCOUNT, World, booked, call, declared, inte
 
 E24 = 10**24
 FOREIGN_ID = "11111111-2222-4333-8444-555555555555"
+
+
+def lines(*values: object) -> str:
+    """A column of a page."""
+    return "".join(f"{value}\n" for value in values)
 
 
 def problem(live: Live) -> str:
@@ -595,11 +603,11 @@ def test_a_trader_that_came_twice_is_one() -> None:
     """As it was last changed; two Traders of one participant are a problem."""
     workspace = Workspace()
     page = TraderColumns(
-        id=["t1", "t1", "t2", "t3"],
-        strategy_id=["s"] * 4,
-        participant_code=["A", "A", "B", "B"],
-        auto_rebalance=[True, False, None, True],
-        updated_at=["2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "", ""],
+        id=lines("t1", "t1", "t2", "t3"),
+        strategy_id=lines(*"ssss"),
+        participant_code=lines(*"AABB"),
+        auto_rebalance=lines("true", "false", "", "true"),
+        updated_at=lines("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "", ""),
     )
     traders, problems = joining.one_trader_each(joining.traders_table(workspace, [page]))
     assert [row[1:4] for row in traders.rows()] == [("A", "t1", False), ("B", "t2", None)]
@@ -610,18 +618,22 @@ def test_an_account_that_came_twice_is_one() -> None:
     """As it was last updated, and two accounts are one holding; impossible balances are none."""
     workspace = Workspace()
     page = AccountColumns(
-        account_id=["a1", "a1", "a2", "a3", "a4", "a5"],
-        owner=["A", "A", "B", "C", "A", "A"],
-        label=["s", "s", "s", "r", "s", "s"],
-        type=["available"] * 6,
-        asset=["BTC", "BTC", "BTC", "BTC", "USD", "BTC"],
-        balance=["1.5", "2.5", "-0.1", "123456789012345.0", "9.99", "1.0"],
-        last_update=[1, 2, 3, 4, 5, 6],
+        account_id=lines("a1", "a1", "a2", "a3", "a4", "a5"),
+        owner=lines(*"AABCAA"),
+        label=lines(*"sssrss"),
+        type=lines(*["available"] * 6),
+        asset=lines("BTC", "BTC", "BTC", "BTC", "USD", "BTC"),
+        balance=lines("1.5", "2.5", "-0.1", "123456789012345.0", "9.99", "1.0"),
+        last_update=lines(*range(6)),
     )
     accounts = joining.accounts_table(workspace, [page])
     traders = joining.traders_table(
         workspace,
-        [TraderColumns(["t", "u", "v"], ["s", "s", "r"], ["A", "B", "C"], [True] * 3, [""] * 3)],
+        [
+            TraderColumns(
+                lines(*"tuv"), lines(*"ssr"), lines(*"ABC"), lines(*["true"] * 3), lines("", "", "")
+            )
+        ],
     )
     held = joining.holdings(workspace, accounts, traders, ["USD"])
     assert held.rows() == [("s", "A", "BTC", 7 * E24 // 2)]
@@ -632,12 +644,61 @@ def test_an_account_that_came_twice_is_one() -> None:
 def test_participants_that_came_twice_are_one() -> None:
     """Of two standings the less favourable one counts."""
     page = ParticipantColumns(
-        ["A", "A", "B"], ["approved", "locked", "locked"], ["", "user_request", ""]
+        lines(*"AAB"), lines("approved", "locked", "locked"), lines("", "user_request", "")
     )
     table = joining.participants_table(Workspace(), [page])
     assert table.rows() == [("A", "locked:user_request"), ("B", "locked")]
     assert table.keys == {PARTICIPANT_KEY}
     assert dict(table.schema) == PARTICIPANT_ROWS
+
+
+def test_pages_come_end_to_end_in_their_order() -> None:
+    """Of any length, empty ones among them, whatever their texts are made of."""
+    odd = ["", "a\tb", "a\rb", "'; --", "\\n", "€ \u2028", "\x00", " "]
+    pages = [
+        ParticipantColumns(lines(*codes), lines(*texts), lines(*reversed(texts)))
+        for codes, texts in (("AB", odd[:2]), ("", []), ("C", odd[2:3]), ("DEFGH", odd[3:]))
+    ]
+    listed = joining._end_to_end(
+        Workspace(),
+        "listed",
+        {"code": "VARCHAR", "status": "VARCHAR", "reason": "VARCHAR"},
+        [(page.participant_code, page.status, page.reason_code) for page in pages],
+    )
+    backwards = [*odd[1::-1], odd[2], *odd[:2:-1]]
+    rows = listed.workspace.rows(f"SELECT * FROM {listed}")
+    assert rows == list(zip("ABCDEFGH", odd, backwards, strict=True))
+
+
+@settings(max_examples=10)
+@given(st.lists(st.from_regex(r"\A-?(0|[1-9][0-9]{0,16})(\.[0-9]{1,30})?\Z"), min_size=20))
+def test_balances_are_cut_and_never_rounded(balances: list[str]) -> None:
+    """To 24 decimals, where they are more than nothing and not more than can be."""
+    workspace = Workspace()
+    count = len(balances)
+    codes = [f"P{number:05d}" for number in range(count)]
+    same = {column: lines(*["s"] * count) for column in ("label", "type")}
+    page = AccountColumns(
+        account_id=lines(*codes),
+        owner=lines(*codes),
+        asset=lines(*["BTC"] * count),
+        balance=lines(*balances),
+        last_update=lines(*range(count)),
+        **same,
+    )
+    traders = workspace.table(
+        "traders",
+        joining.TRADER_ROWS,
+        (["s"] * count, codes, codes, [True] * count, [""] * count),
+    )
+    accounts = joining.accounts_table(workspace, [page])
+    held = joining.holdings(workspace, accounts, traders, ["USD"])
+    units = [int(Fraction(balance) * E24) for balance in balances]
+    assert held.rows() == [
+        ("s", code, "BTC", each)
+        for code, each in zip(codes, units, strict=True)
+        if 0 < each < 10**14 * E24
+    ]
 
 
 def test_rows_of_strategies_that_are_not_read_are_left_out() -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import fields
 from decimal import Decimal
 from typing import Any
 
@@ -130,6 +131,85 @@ def test_no_bytes_raise_anything_else(raw: bytes) -> None:
         wire.parse(raw)
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pages_are_refused_in_the_same_words(name: str) -> None:
+    """The quick way through plain pages is no way round a refusal."""
+    for page in (b"%b", b'{"message":[{"x":%b}]}', b'{"traders":[],"message":%b}'):
+        raw = page % HOSTILE[name][:BODY_BYTES_MAX]
+        assert outcome(wire.parse_list, raw) == outcome(wire.parse, raw)
+    with pytest.raises(BadResponse, match="cannot be trusted"):
+        wire.parse_list(HOSTILE[name])
+
+
+def outcome(read: Callable[..., Any], *found: Any) -> tuple[str, Any]:
+    """What is said against something that is read, or else the values."""
+    try:
+        return "", numbered(read(*found))
+    except BadResponse as error:
+        return error.summary, None
+
+
+def numbered(value: Any) -> Any:
+    """A parsed value with every number as its text, marked as one."""
+    if isinstance(value, dict):
+        return {key: numbered(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [numbered(each) for each in value]
+    if type(value) is int or isinstance(value, Number):
+        return ("number", str(value))
+    return value
+
+
+blanks = st.sampled_from(["", "", "", " ", "\n", "\t\r\n "])
+scalars = st.one_of(
+    st.sampled_from(["true", "false", "null", "0", "-0", "-1", "1", "01", "1.0", "1e5", "NaN"]),
+    st.sampled_from(
+        ["9" * 18, "9" * 19, "9" * 64, "9" * 65, '"a:b"', '"\\":"', '":"', '"', '" :"']
+    ),
+    st.text(max_size=4).map(json.dumps),
+    st.text(max_size=4).map(lambda text: json.dumps(text, ensure_ascii=False)),
+    st.sampled_from(['"\\ud800"', "[]", "{}", "[1]", "[-0]", '["a:"]', '{"a":1}', "[[]]", "[{}]"]),
+)
+
+
+@st.composite
+def objects(draw: st.DrawFn, inside: st.SearchStrategy[str]) -> str:
+    """The text of an object, whose keys may occur twice."""
+    names = st.sampled_from(["a", "b", "c", "d:", "\\u0061", "id", "e", "f", "g", "h"])
+    keys = draw(st.lists(names, max_size=3) | st.lists(names, max_size=3, unique=True))
+    members = [f'"{key}"{draw(blanks)}:{draw(blanks)}{draw(inside)}' for key in keys]
+    return "{" + ",".join(members) + "}"
+
+
+records = st.lists(objects(scalars), max_size=4).map(lambda each: f"[{','.join(each)}]")
+pages = objects(records | scalars | objects(records | scalars)).filter(lambda text: text != "{}")
+
+
+@given(pages.map(str.encode), st.data())
+def test_a_page_is_read_quickly_only_as_it_is_read_carefully(
+    raw: bytes, data: st.DataObject
+) -> None:
+    """The same values or the same refusal, of pages well made and pages with one byte changed."""
+    if data.draw(st.booleans()):
+        place = data.draw(st.integers(0, len(raw) - 1))
+        raw = raw[:place] + data.draw(st.binary(max_size=1)) + raw[place + 1 :]
+    assert outcome(wire.parse_list, raw) == outcome(wire.parse, raw)
+
+
+def test_a_plain_page_is_read_quickly() -> None:
+    """Whole numbers are int then, which is how one can tell; a 0, a fraction or a twin is not."""
+    plain = b'{"message":[{"id":"a:b","n":12, "l":[1,null]},{}],"page":2}'
+    assert wire.parse_list(plain) == {
+        "message": [{"id": "a:b", "n": 12, "l": [1, None]}, {}],
+        "page": 2,
+    }
+    for number in (b"0", b"-0", b"1.0", b"1e2", b"1" + b"0" * 18):
+        page = plain.replace(b"12", number)
+        assert wire.parse_list(page)["message"][0]["n"] == Number(number.decode())
+    with pytest.raises(BadResponse, match="occurs twice"):
+        wire.parse_list(plain.replace(b'"n"', b'"id"'))
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
@@ -176,10 +256,9 @@ def test_decoders_raise_nothing_but_ours(data: st.DataObject) -> None:
             place[key] = data.draw(json_values)
             break
         place = place[key]
-    parsed = wire.parse(body(document))
+    parsed, listed = wire.parse(body(document)), wire.parse_list(body(document))
     for decode in DECODERS:
-        with suppress(BadResponse):
-            decode(parsed)
+        assert outcome(decode, listed) == outcome(decode, parsed)
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -192,7 +271,7 @@ def test_resources_come_wrapped_or_bare(wrapped: bool) -> None:
     assert wire.operation(enveloped(OPERATION)).allocations == (("BTC", "0.50"),)
     assert wire.trader(enveloped(TRADER)).participant_code == "CUST01"
     page = wire.traders_page(enveloped({"traders": [TRADER], "next_page_token": "t"}))
-    assert (page.count, page.next_token, page.items.id) == (1, "t", [OTHER])
+    assert (page.count, page.next_token, wire.values(page.items.id)) == (1, "t", [OTHER])
     assert wire.time_seconds(enveloped({"epoch": 1_715_459_200_000})) == 1_715_459_200
     assert wire.time_seconds(enveloped({"epoch": 1_550_174_574})) == 1_550_174_574
 
@@ -251,11 +330,69 @@ def test_a_line_break_does_not_make_two_values_of_one() -> None:
         wire.accounts_page({"message": [account]})
 
 
+ACCOUNT = {
+    "account_id": ID,
+    "account_owner": "CUST01",
+    "account_label": ID,
+    "account_type": "available",
+    "asset": "BTC",
+    "balance": "-12.50",
+    "last_update": Number("1715459200000"),
+}
+odd_values: st.SearchStrategy[object] = st.one_of(
+    st.sampled_from([ID.upper(), OTHER.replace("-", ""), "", "x\ny", "\n", "12\n", "A", "ABCDEFG"]),
+    st.sampled_from(["0" * 36, "0.1", "01", "1e5", "٣", Number("7"), Number("1" * 32)]),
+    st.sampled_from([None, True, 0, 7, -1, 10**18, [], {}]),
+)
+account_pages = st.lists(
+    st.builds(
+        lambda odd, gone: {k: v for k, v in (ACCOUNT | odd).items() if k not in gone},
+        st.dictionaries(st.sampled_from(sorted(ACCOUNT)), odd_values, max_size=1),
+        st.sets(st.sampled_from(sorted(ACCOUNT)), max_size=1),
+    ),
+    max_size=4,
+)
+
+
+@given(account_pages)
+def test_columns_are_what_their_fields_are_one_by_one(found: list[dict[str, Any]]) -> None:
+    """A page is refused where one value would be, and nothing is moved, lost or made up."""
+
+    def line(record: dict[str, Any], field: str) -> str:
+        if "\n" in wire.text(record, field):
+            raise BadResponse("two lines")
+        return wire.text(record, field)
+
+    def whole(value: object) -> str:
+        digits = str(value) if type(value) in (int, str, Number) else ""
+        if not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+            raise BadResponse("no whole number")
+        return str(int(digits))
+
+    def one(record: dict[str, Any]) -> tuple[object, ...]:
+        return (
+            wire.uuid_text(record.get("account_id"), "account_id"),
+            wire.code_text(record.get("account_owner"), "account_owner"),
+            line(record, "account_label"),
+            line(record, "account_type"),
+            line(record, "asset"),
+            wire.decimal_text(record.get("balance"), "balance"),
+            whole(record.get("last_update", 0)),
+        )
+
+    def columns() -> list[tuple[object, ...]]:
+        page = wire.accounts_page({"message": found}).items
+        shown = [wire.values(getattr(page, field.name)) for field in fields(page)]
+        return list(zip(*shown, strict=True))
+
+    assert outcome(columns)[1] == outcome(lambda: list(map(one, found)))[1]
+
+
 def test_a_number_is_not_text() -> None:
     """Where the provider documents decimal text, a JSON number is refused."""
     account = {"account_id": ID, "account_owner": "CUST01", "asset": "BTC", "balance": "1.5"}
     page = wire.accounts_page(wire.parse(body({"message": [account], "total_pages": 1})))
-    assert page.items.balance == ["1.5"]
+    assert wire.values(page.items.balance) == ["1.5"]
     for wrong in (1.5, 1, "1e5", "", "1.", "+1", "1_0", "NaN", None):
         raw = body({"message": [{**account, "balance": wrong}], "total_pages": 1})
         with pytest.raises(BadResponse):
