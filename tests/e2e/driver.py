@@ -7,6 +7,7 @@ The children of several ``start`` run side by side.
 A child dies by SIGKILL at the journal append that its order names: in the middle
 of it (``torn``) or when it is durable (``after``). With a ``gate`` it stops before its n-th request
 is sent, announced and durable, until a file appears: a machine that was paused and comes back.
+With ``die_at`` it dies as soon as its n-th event of a kind is written down.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from stratctl.apply import body
 from stratctl.core.errors import StratctlError
 from stratctl.core.event import Attempt
 from stratctl.core.slots import call_id
-from stratctl.journal import bindings, directory
+from stratctl.journal import bindings, branch, directory
 from stratctl.view import report as views
 
 # Verbs import their stages when they begin; here it is done once, so that no fork has to.
@@ -72,6 +74,8 @@ def _child(order: dict[str, Any]) -> None:
     with contextlib.ExitStack() as stack:
         if order.get("no_lock"):
             stack.enter_context(_unlocked())
+        if order.get("lease"):
+            stack.enter_context(_replaced(branch, "LEASE_SECONDS", order["lease"]))
         if order.get("own_ids_from"):
             for module in (body, bindings):
                 own = _own_ids_from(order["own_ids_from"])
@@ -88,11 +92,17 @@ def _child(order: dict[str, Any]) -> None:
 
 def _apply(order: dict[str, Any]) -> dict[str, Any]:
     attempts = 0
+    seen: Counter[str] = Counter()
+    die_at = order.get("die_at")
     gate: tuple[int, str] = tuple(order.get("gate", (0, "")))
 
     def watch(event: object) -> None:
         nonlocal attempts
         attempts += isinstance(event, Attempt)
+        kind = type(event).__name__
+        seen[kind] += 1
+        if [kind, seen[kind]] == die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
         if isinstance(event, Attempt) and attempts == gate[0]:
             Path(gate[1] + ".reached").touch()
             while not Path(gate[1]).exists():
