@@ -2,8 +2,9 @@
 
 ::
 
-    refs/heads/<branch>/<environment> ── commit ── tree ─┬─ journal.jsonl   the entries
-                                                         └─ lock            while somebody applies
+    refs/heads/<branch>/<environment> ── commit ── tree ─┬─ 00000001.jsonl.gz   closed segments
+                                                         ├─ journal.jsonl       the open one
+                                                         └─ lock                while one applies
 
 The remote is the truth, and a push is the fsync: fast forward, with a lease on the head that was
 read, so that it is a compare-and-swap. A second writer loses it, and so does a writer whose remote
@@ -38,8 +39,8 @@ from stratctl.core.errors import (
 )
 from stratctl.journal.git import NETWORK_SECONDS, Git, GitFailed
 from stratctl.journal.record import Takeover
+from stratctl.journal.segments import FILE, SEGMENT_BYTES, close, join, name_of
 
-FILE = "journal.jsonl"
 LOCK = "lock"
 
 LEASE_SECONDS = 600.0
@@ -78,7 +79,8 @@ class GitBranch:
     def read(self) -> bytes:
         """The whole journal without a lock; nothing where there is none. Raises
         JournalUnavailable and JournalRolledBack."""
-        return self._line().fetched().read()
+        closed, opened = self._line().fetched().segments()
+        return b"".join((*closed, opened))
 
     def open(self) -> GitStore:
         """Take the lock with a push. Raises LockHeld, JournalUnavailable, JournalRolledBack and
@@ -128,7 +130,13 @@ class GitStore:
         self._pushing = threading.Lock()
         """Who holds it pushes for everybody who waits for it."""
         self._head = head
-        self._data = bytearray(head.read())
+        closed, opened = head.segments()
+        self._closed = b"".join(closed)
+        self._segments = len(closed)
+        self._before = 0
+        """How many bytes of lines are closed."""
+        self._data = bytearray(opened)
+        """The open segment."""
         self._written = 0
         self._shared = 0
         self._lease_ends = 0.0
@@ -141,13 +149,16 @@ class GitStore:
             raise LockHeld(text, hint=_WAIT) from error
 
     def read(self) -> bytes:
-        """The whole journal."""
-        return bytes(self._data)
+        """The whole journal, as it was when it was opened; to be asked for once."""
+        whole, self._before, self._closed = self._closed + self._data, len(self._closed), b""
+        return whole
 
     def cut(self, size: int) -> None:
-        """Drop a torn tail; the next push is without it."""
+        """Drop a torn tail; the next push is without it. Raises JournalTampered."""
+        if size < self._before:
+            raise JournalTampered("the journal was changed: a closed segment is torn")
         with self._turn:
-            del self._data[size:]
+            del self._data[size - self._before :]
             self._written += 1
 
     def write(self, data: bytes) -> None:
@@ -184,7 +195,9 @@ class GitStore:
         began = self._monotonic()
         with self._turn:
             data, written = bytes(self._data), self._written
-        files = {FILE: data}
+        # Not before anything was written: what was found may have a torn tail.
+        full = len(data) >= SEGMENT_BYTES and written > 0
+        files = {name_of(self._segments + 1): close(data), FILE: b""} if full else {FILE: data}
         if lock:
             expires = int(self._clock().timestamp() + LEASE_SECONDS)
             files[LOCK] = _Lock(owner=self._owner, nonce=self._nonce, expires=expires).line()
@@ -193,6 +206,10 @@ class GitStore:
         except JournalError as error:
             self._broken = error
             raise
+        if full:
+            self._segments += 1
+            with self._turn:
+                del self._data[: len(data)]
         self._shared = written
         self._lease_ends = began + LEASE_SECONDS
 
@@ -291,8 +308,16 @@ class _Head:
     files: dict[str, str]
     """name -> mode, type and object, as Git writes them in a tree"""
 
-    def read(self, name: str = FILE) -> bytes:
-        """The bytes of a file; nothing where there is none."""
+    def segments(self) -> tuple[list[bytes], bytes]:
+        """The lines of the closed segments and of the open one. Raises JournalUnavailable and
+        JournalTampered."""
+        closed: list[bytes] = []
+        while name_of(len(closed) + 1) in self.files:
+            closed.append(self.read(name_of(len(closed) + 1)))
+        return join(closed, self.read(FILE))
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file; nothing where there is none. Raises JournalUnavailable."""
         if name not in self.files:
             return b""
         with _as_unavailable("the journal's branch cannot be read"):

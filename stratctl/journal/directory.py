@@ -1,4 +1,4 @@
-"""A journal in a local directory: ``<directory>/<environment>/journal.jsonl``, and its lock.
+"""A journal in a local directory, ``<directory>/<environment>/``: its segments, and its lock.
 
 What is written is durable at once: one write, one fsync. After a write or an fsync that failed
 nobody can know what is on the disk, so that file is never written again by this process.
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from stratctl.core.errors import JournalUnavailable, LockHeld
+from stratctl.core.errors import JournalTampered, JournalUnavailable, LockHeld
+from stratctl.journal.segments import FILE, SEGMENT_BYTES, close, join, name_of
 
-FILE = "journal.jsonl"
 LOCK = "lock"
 
 
@@ -63,17 +63,16 @@ class Directory:
 
     def read(self) -> bytes:
         """The whole journal without a lock; nothing where there is none. Raises
-        JournalUnavailable."""
-        path = self._home / FILE
-        with _as_unavailable(path):
-            return self._disk.read(path)
+        JournalUnavailable and JournalTampered."""
+        closed, opened = _segments(self._disk, self._home)
+        return b"".join((*closed, opened))
 
     def open(self) -> DirectoryStore:
         """Lock it for writing; the directory is made. Raises LockHeld and JournalUnavailable."""
         with _as_unavailable(self._home):
             self._disk.make(self._home)
             lock = self._disk.lock(self._home / LOCK)
-        return DirectoryStore(self._home / FILE, self._disk, lock)
+        return DirectoryStore(self._home, self._disk, lock)
 
     def unlock(self, nonce: str) -> None:
         """Nothing is ever left locked here: the lock ends with its process, which alone can be
@@ -91,21 +90,38 @@ class DirectoryStore:
     left_open = None
     """A lock ends with its process, and whatever that wrote is on the disk."""
 
-    def __init__(self, path: Path, disk: Disk, lock: Lock) -> None:
-        self._path = path
+    def __init__(self, home: Path, disk: Disk, lock: Lock) -> None:
+        self._home = home
+        self._path = home / FILE
         self._disk = disk
         self._lock = lock
         self._file: AppendOnly | None = None
+        self._closed = 0
+        """How many segments are."""
+        self._before = 0
+        """How many bytes of lines they hold."""
+        self._size = 0
+        """Of the open one."""
 
     def read(self) -> bytes:
-        """The whole journal. Raises JournalUnavailable."""
-        with _as_unavailable(self._path):
-            return self._disk.read(self._path)
+        """The whole journal. Raises JournalUnavailable and JournalTampered."""
+        closed, opened = _segments(self._disk, self._home)
+        self._closed, self._before = len(closed), sum(map(len, closed))
+        self._size = len(opened)
+        if closed and not opened:
+            # Closed and perhaps not emptied by a writer that died between the two.
+            with _as_unavailable(self._path):
+                if self._disk.read(self._path):
+                    self._disk.cut(self._path, 0)
+        return b"".join((*closed, opened))
 
     def cut(self, size: int) -> None:
-        """Cut a torn tail off, durably. Raises JournalUnavailable."""
+        """Cut a torn tail off, durably. Raises JournalUnavailable and JournalTampered."""
+        if size < self._before:
+            raise JournalTampered("the journal was changed: a closed segment is torn")
         with _as_unavailable(self._path):
-            self._disk.cut(self._path, size)
+            self._disk.cut(self._path, size - self._before)
+        self._size = size - self._before
 
     def write(self, data: bytes) -> None:
         """Make it durable behind everything before it. Raises JournalUnavailable."""
@@ -113,15 +129,29 @@ class DirectoryStore:
             with _as_unavailable(self._path):
                 self._file = self._disk.append(self._path)
         try:
-            written = self._file.write(data)
-            if written != len(data):
-                raise OSError(f"only {written} of {len(data)} bytes were written")
-            self._file.sync()
+            if self._size >= SEGMENT_BYTES:
+                self._close_segment()
+            _add(self._file, data)
+            self._size += len(data)
         except OSError as error:
             raise JournalUnavailable(
                 f"{self._path} could not be made durable: {error}",
                 hint="nothing more is sent; repair the disk, then run apply again",
             ) from error
+
+    def _close_segment(self) -> None:
+        """Compress the open segment into a file of its own, and begin an empty one."""
+        path = self._home / name_of(self._closed + 1)
+        if self._disk.read(path):
+            # What a writer left that died here; the open segment has all of it.
+            self._disk.cut(path, 0)
+        file = self._disk.append(path)
+        try:
+            _add(file, close(self._disk.read(self._path)))
+        finally:
+            file.close()
+        self._disk.cut(self._path, 0)
+        self._closed, self._size = self._closed + 1, 0
 
     def share(self) -> None:
         """What was written survives as long as the disk does."""
@@ -131,6 +161,28 @@ class DirectoryStore:
         if self._file is not None:
             self._file.close()
         self._lock.release()
+
+
+def _segments(disk: Disk, home: Path) -> tuple[list[bytes], bytes]:
+    """The lines of the closed segments and of the open one. Raises JournalUnavailable and
+    JournalTampered.
+
+    The open one is read first: what is closed meanwhile is then seen twice, and never not at all.
+    """
+    with _as_unavailable(home / FILE):
+        opened = disk.read(home / FILE)
+        closed: list[bytes] = []
+        while data := disk.read(home / name_of(len(closed) + 1)):
+            closed.append(data)
+    return join(closed, opened)
+
+
+def _add(file: AppendOnly, data: bytes) -> None:
+    """Durably. Raises OSError, after which nobody knows what is in the file."""
+    written = file.write(data)
+    if written != len(data):
+        raise OSError(f"only {written} of {len(data)} bytes were written")
+    file.sync()
 
 
 # --- the disk and the lock ------------------------------------------------------------------------

@@ -5,8 +5,10 @@
     {"h":"…","prev":"…","run":"…","seq":7,"t":"2026-11-21T09:00:00Z","type":"attempt","v":1, …}
 
 Keys are sorted, text is ASCII with escapes, numbers are integers, and every field of the event is
-there. ``prev`` is the sha256 of the previous line's bytes (without its line feed), ``h`` the
-sha256 of this line without ``h``. A line that says the same thing in other bytes is no line.
+there. ``h`` is the sha256 of this line without ``h`` and without what may be shown in parts or
+left out, its ``rows`` and ``body``: for these stand ``rows_root``, the head of a tree over the
+rows (``merkle.py``), and ``body_sha256``. ``prev`` is ``h`` of the line before. A line that says
+the same thing in other bytes is no line.
 """
 
 from __future__ import annotations
@@ -33,12 +35,15 @@ from stratctl.core.event import (
     Satisfied,
 )
 from stratctl.core.state import Verb
+from stratctl.journal.merkle import root
 from stratctl.journal.words import JOURNAL_WORDS
 
 VERSION = 1
 _CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True)
 NO_PREVIOUS = "0" * 64
 """``prev`` of the first line."""
+_BESIDE = ("rows", "body")
+"""What ``h`` covers by its digest."""
 
 
 # --- what only the journal says ----------------------------------------------------------------
@@ -209,14 +214,16 @@ class Entry:
     run: str
     event: Event | Word
     digest: str
-    """sha256 of the line's bytes: what the next line calls ``prev``."""
+    """``h`` of the line: what the next line calls ``prev``."""
 
 
 def encode(event: Event | Word, *, seq: int, prev: str, at: str, run: str) -> bytes:
     """The line that says ``event`` at place ``seq``, with its line feed."""
     envelope = {"v": VERSION, "seq": seq, "prev": prev, "t": at, "run": run}
     said: dict[str, Any] = {**_plain(event), **envelope, "type": NAMES[type(event)]}
-    return _canonical(said | {"h": _sha256(_canonical(said))}) + b"\n"
+    if "rows" in said:
+        said["rows_root"] = _root(said["rows"])
+    return _canonical(said | {"h": _hash(said)}) + b"\n"
 
 
 def decode(line: bytes, *, seq: int, prev: str) -> Entry:
@@ -237,14 +244,15 @@ def decode(line: bytes, *, seq: int, prev: str) -> Entry:
     kind = TYPES[said["type"]]
     try:
         at, run = _TEXT.read(said["t"]), _TEXT.read(said["run"])
-        event = _SHAPES[kind].read({k: v for k, v in said.items() if k not in envelope})
+        own = {k: v for k, v in said.items() if k not in envelope and k != "rows_root"}
+        event = _SHAPES[kind].read(own)
     except _Misshapen as error:
         raise _tampered(seq, f"it is not a proper {said['type']!r}") from error
-    return Entry(seq=seq, at=at, run=run, event=event, digest=_sha256(line))
+    return Entry(seq=seq, at=at, run=run, event=event, digest=said["h"])
 
 
 def document(line: bytes, *, seq: int) -> dict[str, Any]:
-    """A line as JSON, after its own hash and its canonical form were checked.
+    """A line as JSON, after its own hashes and its canonical form were checked.
 
     Raises JournalTampered.
     """
@@ -254,9 +262,12 @@ def document(line: bytes, *, seq: int) -> dict[str, Any]:
         raise _tampered(seq, "it is not JSON") from error
     if not isinstance(said, dict) or not isinstance(said.get("h"), str):
         raise _tampered(seq, "it carries no hash")
-    rest = {key: value for key, value in said.items() if key != "h"}
-    if _sha256(_canonical(rest)) != said["h"] or _canonical(said) != line:
+    if _hash(said) != said["h"] or _canonical(said) != line:
         raise _tampered(seq, "its hash does not fit what it says")
+    if _root(said["rows"]) != said.get("rows_root") if "rows" in said else "rows_root" in said:
+        raise _tampered(seq, "the hash of its rows does not fit them")
+    if "body" in said and _sha256(str(said["body"]).encode()) != said.get("body_sha256"):
+        raise _tampered(seq, "the hash of its body does not fit it")
     return said
 
 
@@ -267,14 +278,21 @@ def schema() -> dict[str, Any]:
         "$id": f"urn:stratctl:journal:{VERSION}",
         "title": "Journal",
         "description": "One line of the journal: an event, made durable before anything follows "
-        "from it. h is the sha256 of the line without h, prev is h of the line before.",
+        "from it. h is the sha256 of the line without h, rows and body, for which rows_root and "
+        "body_sha256 stand; prev is h of the line before.",
         "oneOf": [_schema_of(name, kind) for name, kind in TYPES.items()],
     }
 
 
 def _schema_of(name: str, kind: type) -> dict[str, Any]:
     """What a line of one type holds, in the words of that type."""
-    said = _ENVELOPE | {"type": {"const": name}} | _SHAPES[kind].schema["properties"]
+    own = _SHAPES[kind].schema["properties"]
+    said = (
+        _ENVELOPE
+        | {"type": {"const": name}}
+        | own
+        | ({"rows_root": _HASH} if "rows" in own else {})
+    )
     words = {"title": kind.__name__, "description": (kind.__doc__ or "").partition("\n")[0]}
     return words | described(_object(said), JOURNAL_WORDS, name)
 
@@ -289,6 +307,17 @@ def _tampered(seq: int, why: str) -> JournalTampered:
 
 def _canonical(value: object) -> bytes:
     return _CANONICAL.encode(value).encode()
+
+
+def _hash(said: Mapping[str, Any]) -> str:
+    """``h`` of what a line says."""
+    left_out = ("h", *_BESIDE)
+    return _sha256(_canonical({key: said[key] for key in said if key not in left_out}))
+
+
+def _root(rows: Any) -> str:
+    """The tree's head over the canonical text of each row."""
+    return root(map(_canonical, rows if isinstance(rows, list) else [rows]))
 
 
 def _sha256(data: bytes) -> str:

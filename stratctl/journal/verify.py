@@ -15,7 +15,7 @@ from stratctl.core.report import AuditReport
 from stratctl.core.tables import Workspace
 from stratctl.journal.booked import book
 from stratctl.journal.chain import read
-from stratctl.journal.record import Adopted, Entry
+from stratctl.journal.record import Adopted, Entry, Takeover
 
 TOTALS = (
     "contributed_minor",
@@ -94,6 +94,9 @@ def totals_of(entries: Sequence[Entry]) -> Totals:
                 sums[event.strategy_id, row.participant_code][1] += row.withdrawn_minor
         elif isinstance(event, Abandoned):
             del calls[event.request_id]
+        elif isinstance(event, Takeover):
+            for story in calls.values():
+                story.append(event)
         elif isinstance(event, Intent | Attempt | Answer | Outcome):
             calls.setdefault(event.request_id, []).append(event)
     for story in calls.values():
@@ -126,4 +129,5 @@ def _may_have_been_carried_out(story: list[object]) -> bool:
         if answer.answer.value in ("refused", "access_refused", "not_found", "not_sent")
     }
     found = any(answer.answer.value in ("committed", "slot_taken") for answer in answers)
-    return found or bool(tried - surely_not)
+    lost = any(isinstance(event, Takeover) for event in story)
+    return found or lost or bool(tried - surely_not)

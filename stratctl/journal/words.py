@@ -6,11 +6,12 @@ JOURNAL_WORDS = {
     # every line
     "v": "Version of the format.",
     "seq": "Place of the line, from 1.",
-    "prev": "sha256 of the line before, without its line feed; zeros for the first.",
+    "prev": "h of the line before; zeros for the first.",
     "t": "When it was written (UTC). The order is seq, never this.",
     "run": "The apply that wrote it.",
     "type": "What it says.",
-    "h": "sha256 of this line without h.",
+    "h": "sha256 of this line without h, rows and body.",
+    "rows_root": "Head of the tree (RFC 6962) over the canonical text of each row.",
     # said in several places
     "strategy": "Name of the Strategy.",
     "strategy_id": "The provider's id of the Strategy; empty when not known yet, or for all.",

@@ -22,7 +22,6 @@ from stratctl.core.event import (
 )
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import Verb
-from stratctl.journal.directory import FILE
 from stratctl.journal.record import (
     Adopted,
     AdoptedOperation,
@@ -35,6 +34,7 @@ from stratctl.journal.record import (
     Unparked,
     Word,
 )
+from stratctl.journal.segments import FILE
 from stratctl.journal.store import open_journal
 
 REALM = "sandbox"

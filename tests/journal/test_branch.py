@@ -21,11 +21,13 @@ from stratctl.core.errors import (
 )
 from stratctl.core.event import AnswerClass, Problem
 from stratctl.core.state import Verb
+from stratctl.core.tables import Workspace
 from stratctl.journal import branch
 from stratctl.journal.branch import GitBranch
 from stratctl.journal.git import Git, GitFailed
 from stratctl.journal.record import Takeover
-from stratctl.journal.store import Journal, open_at, read_at
+from stratctl.journal.store import Journal, audit, open_at, read_at
+from stratctl.journal.verify import totals_of
 from tests.journal.remotes import Web, bare, clone, git, plant, web
 from tests.journal.story import ENVIRONMENT, REALM, START, Clock, answer, attempt, intent, settled
 
@@ -205,6 +207,9 @@ def test_a_lost_machine_may_have_sent_what_it_wrote_down(line: Line) -> None:
         lease = START + timedelta(seconds=branch.LEASE_SECONDS)
         assert open_call.signed_last is not None
         assert abs(open_call.signed_last - lease.timestamp()) < 20
+        pending = {code: sums[2] for (_, code), sums in totals_of(journal.entries()).items()}
+        assert pending == {"CUST01": 50, "CUST02": 70}
+    assert audit(line.place(line.machine()), ENVIRONMENT, Workspace(threads=1)).holds
     with pytest.raises(JournalError, match="took the journal"):
         lost.append(intent(Verb.TOP_UP, 3, [("CUST02", 70)]))
     with line.opened(line.machine()) as journal:

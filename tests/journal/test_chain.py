@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from stratctl.core.errors import JournalError, JournalForeign, JournalTampered
 from stratctl.journal.chain import read
+from stratctl.journal.merkle import root
 from stratctl.journal.record import NO_PREVIOUS, Applied, Resume, decode, encode, schema
 from stratctl.journal.store import open_journal
 from tests.journal.story import ENVIRONMENT, REALM, Clock, everything, write
@@ -47,7 +48,7 @@ def test_every_flipped_byte_is_noticed(flip: int) -> None:
         for place in range(len(line)):
             changed = bytearray(line)
             changed[place] ^= flip
-            prev = hashlib.sha256(LINES[seq - 2][:-1]).hexdigest() if seq > 1 else NO_PREVIOUS
+            prev = json.loads(LINES[seq - 2])["h"] if seq > 1 else NO_PREVIOUS
             with pytest.raises((JournalTampered, JournalForeign)):
                 decode(bytes(changed).split(b"\n")[0], seq=seq, prev=prev)
 
@@ -212,9 +213,12 @@ def test_an_empty_journal_is_a_journal() -> None:
 
 def _sealed(said: dict[str, object]) -> bytes:
     """A line with a hash that fits, whatever it says."""
-    rest = {key: value for key, value in said.items() if key != "h"}
 
     def canonical(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
-    return canonical(rest | {"h": hashlib.sha256(canonical(rest)).hexdigest()}) + b"\n"
+    if "rows" in said:
+        rows = said["rows"] if isinstance(said["rows"], list) else [said["rows"]]
+        said = said | {"rows_root": root(map(canonical, rows))}
+    rest = {key: value for key, value in said.items() if key not in ("h", "rows", "body")}
+    return canonical(said | {"h": hashlib.sha256(canonical(rest)).hexdigest()}) + b"\n"

@@ -19,11 +19,12 @@ from stratctl.core.errors import (
 from stratctl.core.event import Problem
 from stratctl.core.state import Verb
 from stratctl.core.tables import Workspace
+from stratctl.journal import branch, directory
 from stratctl.journal.branch import GitBranch
 from stratctl.journal.directory import AppendOnly, Directory, LocalDisk
 from stratctl.journal.record import Genesis, Resume
 from stratctl.journal.store import Journal, Place, audit, open_at, read_at
-from tests.journal.remotes import bare, clone, plant
+from tests.journal.remotes import bare, clone, git, plant
 from tests.journal.story import ENVIRONMENT, REALM, Clock, attempt, everything, intent
 
 FIRST = intent(Verb.ENROLL, 1, [("CUST01", 100)])
@@ -40,6 +41,9 @@ class Kept:
     """Put other bytes where the journal is, behind everybody's back."""
     lose: Callable[[], None]
     """From now on the place can neither be read nor written."""
+
+    names: Callable[[], list[str]]
+    """The files that it is kept in."""
 
     def opened(self, place: Place | None = None) -> Journal:
         """The journal, locked."""
@@ -91,7 +95,10 @@ def _directory(at: Path) -> Kept:
     def lose() -> None:
         disk.gone = True
 
-    return Kept(Directory(home, disk), lambda: Directory(home), plant_here, lose)
+    def names() -> list[str]:
+        return sorted(path.name for path in home.iterdir())
+
+    return Kept(Directory(home, disk), lambda: Directory(home), plant_here, lose, names)
 
 
 def _git_branch(at: Path) -> Kept:
@@ -110,7 +117,11 @@ def _git_branch(at: Path) -> Kept:
     def lose() -> None:
         remote.rename(at / "lost")
 
-    return Kept(machine(), machine, plant_here, lose)
+    def names() -> list[str]:
+        ref = f"refs/heads/journals/{ENVIRONMENT}"
+        return git(remote, "ls-tree", "--name-only", ref).split()
+
+    return Kept(machine(), machine, plant_here, lose, names)
 
 
 @pytest.fixture(params=[_directory, _git_branch], ids=["directory", "git"])
@@ -148,6 +159,25 @@ def test_a_journal_goes_on_where_it_ended_on_a_machine_that_never_saw_it(kept: K
     report = audit(kept.elsewhere(), ENVIRONMENT, Workspace(threads=1))
     assert report.holds
     assert report.entries == len(told) + 1
+
+
+def test_full_segments_are_closed_and_compressed(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal reads the same, goes on, and takes less room."""
+    told = everything()
+    with kept.opened() as journal:
+        journal.append_all(told[:20])
+    for module in (branch, directory):
+        monkeypatch.setattr(module, "SEGMENT_BYTES", 2000)
+    for part in (told[20:30], told[30:40], told[40:]):
+        with kept.opened(kept.elsewhere()) as journal:
+            journal.append_all(part)
+    names = kept.names()
+    assert names[:2] == ["00000001.jsonl.gz", "00000002.jsonl.gz"]
+    reading = read_at(kept.elsewhere(), ENVIRONMENT, REALM)
+    assert [e.event for e in reading.entries()[1:]] == told
+    assert audit(kept.elsewhere(), ENVIRONMENT, Workspace(threads=1)).holds
 
 
 def test_an_absent_journal_is_empty(kept: Kept) -> None:
