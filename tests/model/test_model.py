@@ -116,8 +116,8 @@ def test_one_id_carries_two_bodies_where_no_journal_binds_them() -> None:
     assert len(found.trace) == 3
 
 
-def test_no_trace_is_shorter_than_the_first() -> None:
-    """Everything that is nearer than a failure was looked at before it and is without one."""
+def test_one_request_moves_nothing_twice() -> None:
+    """Every failure takes two machines, or one that forgot: no scheme fails alone."""
     world = Bounds(WHOLE.versions, sends=1)
     for scheme in NAIVE:
         assert not explore(scheme, world, [moved_too_much]).failure
