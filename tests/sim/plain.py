@@ -30,6 +30,7 @@ from stratctl.core.state import BOOKED_ROWS, TRADING_VERBS, Booked, Vector, Verb
 from stratctl.journal.record import Applied, Run
 from stratctl.journal.store import Journal
 from stratctl.live.strategies import StrategyRead, StrategyReader
+from stratctl.live.wire import values
 from stratctl.pipeline.planning import PLAN_LIFE
 from stratctl.pipeline.provenance import refuse_old_configuration
 from stratctl.pipeline.session import Session, timestamp
@@ -173,18 +174,22 @@ class _Plain:
             for read in reads.values()
             for each in read.counted
         }
-        traders: dict[tuple[str, str], tuple[str, bool | None, str]] = {}
+        traders: dict[tuple[str, str], tuple[str, bool, str]] = {}
         holds: dict[tuple[str, str], dict[str, str]] = {}
         for read in reads.values():
             for page in read.traders:
-                for place, code in enumerate(page.participant_code):
-                    told = page.id[place], page.auto_rebalance[place], page.updated_at[place]
-                    traders[page.strategy_id[place], code] = told
-            for accounts in read.accounts:
-                for place, code in enumerate(accounts.owner):
-                    asset, units = accounts.asset[place], parse_units(accounts.balance[place], 24)
+                listed = (page.strategy_id, page.participant_code, page.id, page.auto_rebalance)
+                columns = map(values, (*listed, page.updated_at))
+                for strategy_id, code, trader_id, flag, updated_at in zip(*columns, strict=True):
+                    traders[strategy_id, code] = trader_id, flag == "true", updated_at
+            for held_on in read.accounts:
+                columns = map(
+                    values, (held_on.label, held_on.owner, held_on.asset, held_on.balance)
+                )
+                for strategy_id, code, asset, balance in zip(*columns, strict=True):
+                    units = parse_units(balance, 24)
                     if units and asset not in FIAT:
-                        held = holds.setdefault((accounts.label[place], code), {})
+                        held = holds.setdefault((strategy_id, code), {})
                         held[asset] = format_units(units, 24)
         holders = []
         for key in sorted({*rows, *counted, *traders}):
@@ -217,7 +222,7 @@ class _Plain:
                     withdrawn=_text(went + (more.withdrawn_minor if more else 0)),
                     target=row.get("target_text"),
                     epoch=row.get("target_epoch") or 0,
-                    flag=bool(traders[key][1]) if key in traders else False,
+                    flag=key in traders and traders[key][1],
                     trader=key in traders,
                     exited=bool(row.get("exited")) if told_exit is None else told_exit,
                     foreign=bool(more and more.foreign),
