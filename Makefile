@@ -45,7 +45,7 @@ test: $(DEV) ## the tests, some six minutes on two cores
 	@$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 laws: $(DEV) ## the laws of planning, up to 10,000 examples each; LAWS=tests takes those of all parts
-	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 -q -m hypothesis $(LAWS)
+	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m hypothesis $(LAWS)
 
 campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
 	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.engine import for_small_books
+
 # "quick" searches the same cases every time, so that a change and not luck turns a test red;
 # "laws" searches anew for as long as it takes. No deadline: machines differ, laws do not.
 settings.register_profile("quick", max_examples=200, derandomize=True, deadline=None)
@@ -57,6 +59,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What was imported and collected stays, so that looking through it for garbage is rare."""
     gc.set_threshold(20_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_books() -> None:
+    """The engine is set up for few rows."""
+    for_small_books()
 
 
 @pytest.fixture(autouse=True)

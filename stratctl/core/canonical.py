@@ -36,7 +36,8 @@ def canonical_rows(table: Table, columns: Sequence[str], label: str = "") -> Ite
                 json_array({f"'{label}', {named}" if label else named})::VARCHAR AS line
             FROM {table}
         ) GROUP BY {columns[0]} ORDER BY {columns[0]}
-        """
+        """,
+        of=table,
     )
     if all(is_plain for _, is_plain in written):
         for lines, _ in written:

@@ -25,6 +25,7 @@ CHANGE_ROWS = {
     "forfeited_out_minor": "BIGINT",
     "flag": "BOOLEAN",
     "flag_differs": "BOOLEAN",
+    "returns": "BOOLEAN",
     "enrolls_despite_trader": "BOOLEAN",
     "tops_up_without_trader": "BOOLEAN",
     "manages_membership": "BOOLEAN",
@@ -37,12 +38,13 @@ CHANGE_ROWS = {
 
 ``flow_in_minor`` / ``flow_out_minor``: declared minus counted, never negative. ``exited``: as
 declared; ``leaving``: its liquidation is outstanding; then the forfeits are the flows that will
-never move. ``flag`` is the auto_rebalance flag to have. ``retarget`` says why the allocations may
-need work: ``changed`` (the declared target is another than the last one satisfied), ``epoch`` (one
-more was asked for), ``unknown`` (nothing says what the last target was), ``watch`` (bands are
-watched), or NULL. ``manages_membership``: whether the cohort may enroll and liquidate. ``stopped``
-says why nothing may be done for the row now, or NULL. ``rebalanced_at``: Unix seconds of our last
-rebalance of the participant, or NULL."""
+never move. ``flag`` is the auto_rebalance flag to have. ``returns``: it was sold in full and is
+declared again, so that only money that comes in makes it a part of the basket. ``retarget`` says
+why the allocations may need work: ``changed`` (the declared target is another than the last one
+satisfied), ``epoch`` (one more was asked for), ``unknown`` (nothing says what the last target was),
+``watch`` (bands are watched), or NULL. ``manages_membership``: whether the cohort may enroll and
+liquidate. ``stopped`` says why nothing may be done for the row now, or NULL. ``rebalanced_at``:
+Unix seconds of our last rebalance of the participant, or NULL."""
 
 FACT_ROWS = {
     "strategy": "VARCHAR",

@@ -57,19 +57,35 @@ class Workspace:
         if columns and columns[0]:
             with self._lock, interruptible(), self._connection.appender(table.name) as appender:
                 appender.append_rows(zip(*columns, strict=True))
-        return table
+        return replace(table, count=len(columns[0]) if columns else 0)
 
-    def select(self, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()) -> Table:
-        """Materialise a query as a Table whose columns must come out as ``schema`` says."""
+    def select(
+        self,
+        name: str,
+        schema: Schema,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        of: Table | None = None,
+    ) -> Table:
+        """Materialise a query as a Table whose columns must come out as ``schema`` says.
+
+        ``of``: the Table without whose rows the query yields none; nobody asks an empty one.
+        """
+        if of is not None and of.count == 0:
+            return self.table(name, schema)
         table = self._create(name, schema, f"CREATE TABLE {{}} AS {sql}", parameters)
         return self._at_the_door(table)
 
-    def view(self, name: str, schema: Schema, sql: str) -> Table:
+    def view(self, name: str, schema: Schema, sql: str, *, of: Table | None = None) -> Table:
         """A Table that is read where it stands: columns of others, and constants beside them.
 
         For what copying would only make larger. The query must be cheap, and say the same whenever
-        it is run: its tables never change and are not dropped while the view is in use.
+        it is run: its tables never change and are not dropped while the view is in use. ``of`` as
+        in ``select``.
         """
+        if of is not None and of.count == 0:
+            return self.table(name, schema)
         return self._at_the_door(self._create(name, schema, f"CREATE VIEW {{}} AS {sql}"))
 
     def _create(
@@ -80,7 +96,9 @@ class Workspace:
             self._made += 1
             table = Table(self, f"{name}_{self._made}", dict(schema))
             self._connection.execute(statement.replace("{}", table.name, 1), list(parameters))
-        return table
+            # Of a query it says how many rows it made, of an empty table or a view nothing.
+            made = self._connection.fetchone()
+        return replace(table, count=made[0] if made else None)
 
     def _at_the_door(self, table: Table) -> Table:
         """The Table, whose columns came out of a query, if they are of the types that it says."""
@@ -97,10 +115,15 @@ class Workspace:
         for begin in range(0, len(parts), _GATHERED_AT_ONCE):
             some = " UNION ALL ".join(parts[begin : begin + _GATHERED_AT_ONCE])
             self.run(f"INSERT INTO {table} {some}")
-        return table
+        return replace(table, count=None)
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run a query and fetch all of it. The caller orders it if the order matters."""
+    def rows(
+        self, sql: str, parameters: Sequence[Any] = (), *, of: Table | None = None
+    ) -> list[tuple[Any, ...]]:
+        """Run a query and fetch all of it. The caller orders it if the order matters. ``of`` as in
+        ``select``."""
+        if of is not None and of.count == 0:
+            return []
         with self._lock, interruptible():
             return self._connection.execute(sql, list(parameters)).fetchall()
 
@@ -124,14 +147,18 @@ class Table:
     schema: Schema
     keys: frozenset[tuple[str, ...]] = frozenset()
     """Columns in which no two rows are alike, where that is proved already."""
+    count: int | None = None
+    """How many rows it has, where that is known without looking: not of a view."""
 
     def __str__(self) -> str:
         """The name, so that a Table can be written into SQL."""
         return self.name
 
     def __len__(self) -> int:
-        count: int = self.workspace.one(f"SELECT count(*) FROM {self.name}")[0]
-        return count
+        if self.count is not None:
+            return self.count
+        counted: int = self.workspace.one(f"SELECT count(*) FROM {self.name}")[0]
+        return counted
 
     def rows(self, order: str = "ALL") -> list[tuple[Any, ...]]:
         """Every row, in a total order. For few rows, tests and views, never for a whole book."""
@@ -149,13 +176,13 @@ class Table:
         exact = ", ".join(
             f"{column}::{_carrier(kind)} AS {column}" for column, kind in self.schema.items()
         )
-        rows = self.workspace.rows(f"SELECT {exact} FROM {self.name} ORDER BY ALL")
+        rows = self.workspace.rows(f"SELECT {exact} FROM {self.name} ORDER BY ALL", of=self)
         return workspace.table("copy", self.schema, list(zip(*rows, strict=True)))
 
     def duplicates(self, key: Iterable[str]) -> list[tuple[Any, ...]]:
         """Keys that occur more than once; a join on those would multiply rows."""
         key = tuple(key)
-        if key in self.keys:
+        if key in self.keys or self.count in (0, 1):
             return []
         columns = ", ".join(key)
         # Where no two hashes are equal no two keys are, and sorting hashes takes half the time of

@@ -107,7 +107,7 @@ eligible AS (
     SELECT *,
         CASE
             WHEN exited THEN 'exited'
-            WHEN has_left THEN 'has_left'
+            WHEN has_left AND more_in_minor = 0 THEN 'has_left'
             WHEN trader_id IS NULL THEN 'not_enrolled'
             WHEN NOT manages_allocations THEN 'allocations_not_managed'
             WHEN rebalance_on = 'never' THEN 'never'
@@ -204,6 +204,7 @@ def participant_changes(
             CASE WHEN exited THEN more_out_minor ELSE 0 END AS forfeited_out_minor,
             flag,
             flag_differs,
+            has_left AND NOT exited AS returns,
             coalesce(parked = 'trader_not_enrolled', false) AS enrolls_despite_trader,
             coalesce(parked = 'trader_already_enrolled', false) AS tops_up_without_trader,
             manages_membership,
@@ -227,8 +228,8 @@ def participant_changes(
            OR retarget IS NOT NULL OR backwards OR NOT is_managed OR target_text IS NULL
         """,
     )
-    (homeless,) = space.one(f"SELECT count(*) FROM {compared} WHERE is_homeless")
-    assert not homeless, f"{homeless} participants of no declared Strategy and target"
+    homeless = space.rows(f"SELECT file, line FROM {compared} WHERE is_homeless", of=compared)
+    assert not homeless, f"{len(homeless)} participants of no declared Strategy and target"
     _refuse_backwards(compared, strategies)
     return Compared(
         live=named_live,
@@ -237,6 +238,7 @@ def participant_changes(
             "changes",
             CHANGE_ROWS,
             f"SELECT {', '.join(CHANGE_ROWS)} FROM {compared} WHERE is_managed",
+            of=compared,
         ),
         everybody=f"SELECT * FROM ({judged}) WHERE is_managed",
     )
@@ -260,9 +262,15 @@ def undeclared(compared: Compared) -> tuple[Table, int, int]:
             trader_id IS NOT NULL AS is_trader
         FROM {compared.everything} WHERE NOT is_managed
         """,
+        of=compared.everything,
     )
     _refuse_moved(unnamed, compared.rows)
-    removed = f"SELECT strategy, participant_code FROM {unnamed} WHERE was_managed"
+    removed = space.view(
+        "removed",
+        REMOVED_ROWS,
+        f"SELECT strategy, participant_code FROM {unnamed} WHERE was_managed",
+        of=unnamed,
+    )
     (managed_before,) = space.one(
         f"""
         SELECT count(*) FROM {compared.live}
@@ -270,7 +278,7 @@ def undeclared(compared: Compared) -> tuple[Table, int, int]:
         """
     )
     (unmanaged,) = space.one(f"SELECT count(*) FROM {unnamed} WHERE is_trader")
-    return space.view("removed", REMOVED_ROWS, removed), managed_before, unmanaged
+    return removed, managed_before, unmanaged
 
 
 def _refuse_moved(unnamed: Table, changes: Table) -> None:
@@ -287,7 +295,8 @@ def _refuse_moved(unnamed: Table, changes: Table) -> None:
         WHERE former.leaving AND former.stopped IS NULL
           AND entered.flow_in_minor > 0 AND entered.trader_id IS NULL
         ORDER BY ALL LIMIT {SHOWN_MAX}
-        """
+        """,
+        of=changes,
     )
     if moved:
         raise InputError(
@@ -346,7 +355,8 @@ def _refuse_backwards(compared: Table, strategies: tuple[StrategyChange, ...]) -
             tolerance_minor, count(*) OVER () AS total
         FROM {compared} WHERE backwards
         ORDER BY file, line, strategy, participant_code LIMIT {SHOWN_MAX}
-        """
+        """,
+        of=compared,
     )
     if not backwards:
         return

@@ -179,7 +179,7 @@ _NOT_BOTH = {"refused": "true", "second": "false", "twice": ""}
 _FORBIDDEN = """,
 forbidden AS (
     -- A flow trades every asset of its weights, and an exit everything that is held.
-    SELECT strategy, participant_code, min({why}) AS side_detail
+    SELECT strategy, participant_code, verb, min({why}) AS side_detail
     FROM (
         SELECT strategy, participant_code, verb, asset
         FROM wanted JOIN {terms} AS terms USING (strategy, target)
@@ -207,7 +207,7 @@ def flow_rows(
         why = forbidden_sql("verb IN ('top_up', 'enroll')", "verb IN ('partial_sell', 'liquidate')")
         forbidden = _FORBIDDEN.format(why=why, terms=terms.terms, sides=terms.sides)
         side_detail = "forbidden.side_detail"
-        sided = "LEFT JOIN forbidden USING (strategy, participant_code)"
+        sided = "LEFT JOIN forbidden USING (strategy, participant_code, verb)"
     judged = space.select(
         "flows_judged",
         _JUDGED_ROWS,
@@ -227,6 +227,7 @@ def flow_rows(
             **(_BOTH if terms.sends_both else _NOT_BOTH),
         ),
         [waits.now, waits.oldest],
+        of=changes.rows,
     )
     return flows_of(_together(judged) if terms.sends_both else judged, valid)
 
@@ -249,6 +250,7 @@ def _together(judged: Table) -> Table:
         "flows_together",
         _JUDGED_ROWS,
         f"SELECT {columns} FROM {judged} WINDOW each AS (PARTITION BY strategy, participant_code)",
+        of=judged,
     )
 
 
@@ -281,6 +283,7 @@ def moved_once(sent: Table) -> Table:
             abs(sum({sign} * moved_e8))::DECIMAL(38,0) AS moved_e8
         FROM {sent} GROUP BY strategy, strategy_id, participant_code, target, cohort
         """,
+        of=sent,
     )
 
 
@@ -316,6 +319,7 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
             value_e8, after_rebalance
         FROM {judged} WHERE {sendable}
         """,
+        of=judged,
     )
     blocked = space.select(
         "flows_blocked",
@@ -341,6 +345,7 @@ def flows_of(judged: Table, valid: Sequence[Acknowledgement]) -> Flows:
             file, line, waiting_since
         FROM {judged} WHERE NOT ({sendable}) AND {_LISTED}
         """,
+        of=judged,
     )
     return Flows(sent, blocked, (covering,) if covering else (), judged, infeasible)
 
@@ -365,4 +370,5 @@ def forfeited_rows(changes: Changes) -> Table:
         WHERE (forfeited_in_minor > 0 OR forfeited_out_minor > 0) AND stopped IS NULL
         ORDER BY ALL
         """,
+        of=changes.rows,
     )

@@ -132,7 +132,8 @@ def _counts(changes: Changes, calls: Sequence[Call], legs: Table) -> Iterator[Me
         f"""
         SELECT DISTINCT strategy, asset FROM {legs} WHERE weight_e18 = 0 AND held_e8 > 0
         ORDER BY ALL
-        """
+        """,
+        of=legs,
     )
     named = ", ".join(f"{asset} from {strategy}" for strategy, asset in exits)
     yield _count("asset_exits", len(exits), f"assets to sell in full ({named})")
@@ -183,7 +184,8 @@ def _avoidable_sells(legs: Table, flows: Table, aims: Aims | None) -> dict[str, 
             JOIN {flows} AS flow USING (strategy, participant_code)
             {joined}
             WHERE flow.verb = 'top_up' GROUP BY ALL ORDER BY ALL
-            """
+            """,
+            of=legs,
         )
     )
 
@@ -216,7 +218,8 @@ def _partial_sell_share(flows: Table) -> Iterator[Measure]:
             END AS share_e12
         FROM {flows} WHERE verb = 'partial_sell'
         ORDER BY share_e12 DESC, strategy, participant_code LIMIT 1
-        """
+        """,
+        of=flows,
     )
     for strategy, code, share_e12 in largest:
         subject = f"largest partial sell over the participant's value ({code} in {strategy})"

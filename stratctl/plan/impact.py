@@ -152,7 +152,8 @@ def _movements(calls: Sequence[Call], rows: Table) -> dict[str, tuple[int, int]]
             f"""
             SELECT strategy, count(DISTINCT participant_code), max(moved_e8)
             FROM {rows} JOIN {names} USING (call) GROUP BY strategy ORDER BY ALL
-            """
+            """,
+            of=rows,
         )
     }
 
@@ -217,7 +218,8 @@ def turnover_by_asset(
         )
         SELECT strategy, asset, sum(bought_e8)::HUGEINT, sum(sold_e8)::HUGEINT
         FROM every GROUP BY strategy, asset ORDER BY ALL
-        """
+        """,
+        of=rows,
     )
     found: dict[str, list[tuple[str, int, int]]] = {}
     for strategy, asset, bought, sold in moved:

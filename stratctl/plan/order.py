@@ -93,6 +93,7 @@ def ordered_calls(
             FROM {every} AS every JOIN {terms.targets} AS targets USING (strategy, target) {joined}
         )
         """,
+        of=changes.rows,
     )
     aimed = {} if aims is None else aims.vectors
     calls = tuple(_calls(changes.strategies, _groups(placed), aimed))
@@ -120,6 +121,7 @@ def ordered_calls(
         JOIN {numbers} AS numbers USING (strategy, verb, vector_text, after_rebalance, part)
         ORDER BY call, participant_code
         """,
+        of=placed,
     )
     return tuple(call for call, _ in calls), rows
 
@@ -151,7 +153,8 @@ def _groups(placed: Table) -> dict[str, list[_Group]]:
         SELECT strategy, verb, vector_text, after_rebalance, part, min(target), count(*),
             coalesce(sum(amount_minor), 0)::HUGEINT
         FROM {placed} GROUP BY ALL ORDER BY ALL
-        """
+        """,
+        of=placed,
     ):
         found.setdefault(strategy, []).append(_Group(Verb(verb), *rest))
     for groups in found.values():

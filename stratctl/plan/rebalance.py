@@ -124,6 +124,8 @@ JOIN {targets} AS targets USING (strategy, target)
 LEFT JOIN {flows} AS flow USING (strategy, participant_code)
 WHERE changes.retarget IS NOT NULL AND changes.stopped IS NULL AND NOT changes.leaving
   AND flow.verb IS DISTINCT FROM 'enroll'
+  -- Who was sold in full is left alone until money comes in again.
+  AND (NOT changes.returns OR flow.verb IS NOT NULL)
 """
 
 _PARTS = """
@@ -246,6 +248,7 @@ def rebalance_rows(
             targets=terms.targets,
             flows=moved_once(flows) if terms.sends_both else flows,
         ),
+        of=changes.rows,
     )
     parts = parts_of(candidates, live, terms, aims)
     judged = _judged(candidates, parts, terms, _cut(candidates, aims) if aims else None)
@@ -271,6 +274,7 @@ def rebalance_rows(
         JOIN {changes.rows} AS change USING (strategy, participant_code)
         WHERE verdict = 'send'
         """,
+        of=judged,
     )
     return Rebalances(
         sent=sent,
@@ -284,6 +288,7 @@ def rebalance_rows(
                 {share_sql("sent.value_e8::HUGEINT")} - parts.value_e8 AS delta_e8
             FROM {parts} AS parts JOIN {sent} AS sent USING (strategy, participant_code)
             """,
+            of=sent,
         ),
         judged=judged,
     )
@@ -322,6 +327,7 @@ def _blocked(changes: Changes, judged: Table, terms: Terms) -> Table:
           AND (retarget IN ('changed', 'epoch') OR flag_differs
                OR forfeited_in_minor > 0 OR forfeited_out_minor > 0)
         """,
+        of=changes.rows,
     )
 
 
@@ -336,6 +342,7 @@ def _satisfied(changes: Changes, judged: Table) -> Table:
         WHERE verdict = 'satisfied' AND retarget <> 'watch' AND flow_e8 = 0
         ORDER BY ALL
         """,
+        of=judged,
     )
 
 
@@ -405,6 +412,7 @@ def parts_of(candidates: Table, live: Live, terms: Terms, aims: Aims | None = No
             moved=share_sql("flow_e8", _AIMED_SHARE if aims else "coalesce(weight_e18, 0)"),
             aimed=_AIMED.format(rows=aims.rows, parts=aims.parts) if aims else "",
         ),
+        of=candidates,
     )
 
 
@@ -421,6 +429,7 @@ def _cut(candidates: Table, aims: Aims) -> Table:
         JOIN {aims.parts} AS share USING (vector_text)
         WHERE flow_e8 <> 0 GROUP BY ALL
         """,
+        of=candidates,
     )
 
 
@@ -437,6 +446,7 @@ def _judged(candidates: Table, parts: Table, terms: Terms, cut: Table | None = N
             resting=terms.resting,
             bypass=share_sql("whole.whole_e8", f"(2 * {terms.bypass_e18})"),
         ),
+        of=candidates,
     )
 
 
@@ -603,7 +613,8 @@ def refuse_dropped_assets(changes: Changes, live: Live) -> None:
         JOIN {live.holdings} AS holding USING (strategy_id, participant_code)
         WHERE change.retarget IN ('changed', 'epoch')
           AND live.target_text IS NOT NULL ORDER BY ALL
-        """
+        """,
+        of=changes.rows,
     )
     strategies = {change.desired.name: change.desired for change in changes.strategies}
     dropped = {

@@ -281,6 +281,7 @@ class _Asked:
                 if also_stale
                 else "false",
             ),
+            of=judged,
         )
         if not len(flowing):
             return None

@@ -68,6 +68,7 @@ class Waits:
                 SELECT strategy, participant_code, min(since) AS since
                 FROM {waiting.copied_to(space)} JOIN {known} USING (place) GROUP BY ALL
                 """,
+                of=waiting,
             )
         )
         limit = datetime.fromisoformat(as_of) - timedelta(days=DAYS_MAX)
@@ -89,7 +90,7 @@ def exits_kept(changes: Changes, blocked: Table) -> Changes:
     space = changes.rows.workspace
     kept = "leaving AND stopped IS NULL AND reason IN ('stale_flow', 'side_forbids')"
     joined = f"{changes.rows} AS change LEFT JOIN {blocked} USING (strategy, participant_code)"
-    if not space.one(f"SELECT count(*) FROM {joined} WHERE {kept}")[0]:
+    if not space.rows(f"SELECT 1 FROM {joined} WHERE {kept} LIMIT 1", of=blocked):
         return changes
     columns = ", ".join(
         f"CASE WHEN {kept} THEN reason ELSE stopped END AS stopped"

@@ -21,7 +21,8 @@ def provenances(
     created = {call.strategy for call in calls if call.verb is Verb.CREATE}
     changed = changes.rows.workspace.rows(
         f"SELECT DISTINCT strategy, target FROM {changes.rows}"
-        " WHERE retarget = 'changed' ORDER BY ALL"
+        " WHERE retarget = 'changed' ORDER BY ALL",
+        of=changes.rows,
     )
     shown = {(name, 0) for name in created} | set(changed)
     return tuple(

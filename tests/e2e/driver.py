@@ -33,6 +33,7 @@ from stratctl.core.event import Attempt
 from stratctl.core.slots import call_id
 from stratctl.journal import bindings, branch, directory
 from stratctl.view import report as views
+from tests.engine import for_small_books
 
 # Verbs import their stages when they begin; here it is done once, so that no fork has to.
 for stage in ("stratctl.pipeline.applying", "stratctl.live.snapshot", "stratctl.plan.explain"):
@@ -71,6 +72,7 @@ def _wait(pid: int) -> dict[str, Any]:
 def _child(order: dict[str, Any]) -> None:
     result = Path(order["result"])
     said: dict[str, Any]
+    for_small_books()
     with contextlib.ExitStack() as stack:
         if order.get("no_lock"):
             stack.enter_context(_unlocked())

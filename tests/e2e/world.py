@@ -266,7 +266,8 @@ class Project:
         assert not settings, settings
         (root / "strategies").mkdir(parents=True)
         (root / ".gitignore").write_text(".stratctl/\n*.zip\n", encoding="utf-8")
-        self.git("init", "--quiet", "--initial-branch", "main")
+        # Without its template: fifteen sample files per project, made and removed for nothing.
+        self.git("init", "--quiet", "--template=", "--initial-branch", "main")
 
     # --- declaring --------------------------------------------------------------------------------
 

@@ -321,13 +321,12 @@ def wanted_is_sent_or_listed(world: World) -> None:
 
 
 def survives_json(world: World) -> None:
-    """The binding lines are canonical JSON, and the digest is theirs alone."""
+    """The binding lines are canonical JSON."""
     planned = answer_of(world)
     if isinstance(planned, Refused):
         return
     for line in planned.lines:
         assert json.dumps(json.loads(line), separators=(",", ":")) == line
-    assert len(planned.digest) == 64
 
 
 LAWS: tuple[Callable[[World], None], ...] = (

@@ -215,7 +215,9 @@ def _case(world: World, strategy: DesiredStrategy, want: Declared, live: Holder 
 def _reason(case: _Case) -> str:
     """Why the allocations may need work, or nothing."""
     want, has, strategy = case.want, case.has, case.strategy
-    if want.exited or has.exited or not has.trader or "allocations" not in want.manages:
+    if want.exited or not has.trader or "allocations" not in want.manages:
+        return ""
+    if has.exited and not case.in_minor:
         return ""
     if strategy.rebalance_on == "never" or not case.rebalances:
         return ""
@@ -466,7 +468,7 @@ def _decide_rebalance(world: World, case: _Case, sent: str, has_flow: bool, foun
         if case.reason in ("changed", "epoch") and not has_flow:
             found.blocked.add((name, code, case.stopped))
         return
-    if sent == "enroll":
+    if sent == "enroll" or (case.has.exited and not sent):
         return
     shares = _shares(case.target)
     named = {asset: shares.get(asset, Fraction(0)) for asset in case.target.rebalance_vector.assets}

@@ -46,7 +46,7 @@ class Planned:
 
     plan: Plan
     lines: tuple[str, ...]
-    digest: str
+    """What its digest covers."""
 
 
 class Refused(Exception):
@@ -88,7 +88,7 @@ class Bench:
             name: Kept(tuple(getattr(plan, name).rows()))
             for name in ("rows", "blocked", "satisfied", "forfeits")
         }
-        return Planned(replace(plan, **kept), lines, plan.digest)
+        return Planned(replace(plan, **kept), lines)
 
     def space(self) -> Workspace:
         """A workspace for one more plan."""

@@ -19,11 +19,17 @@ def planted(right: str, wrong: str) -> Iterator[None]:
     select = Workspace.select
 
     def bent(
-        self: Workspace, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()
+        self: Workspace,
+        name: str,
+        schema: Schema,
+        sql: str,
+        parameters: Sequence[Any] = (),
+        *,
+        of: Table | None = None,
     ) -> Table:
         if right in sql:
             found.append(name)
-        return select(self, name, schema, sql.replace(right, wrong), parameters)
+        return select(self, name, schema, sql.replace(right, wrong), parameters, of=of)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workspace, "select", bent)

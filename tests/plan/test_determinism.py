@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,12 @@ def test_the_process_around_a_plan_decides_nothing(ambient: dict[str, str]) -> N
         check=True,
     ).stdout
     assert said == mixed().plan().binding_text()
+
+
+def test_the_digest_is_that_of_the_binding_lines() -> None:
+    """What an approval names is sha256 of the text, of nothing more and nothing less."""
+    plan = mixed().plan()
+    assert plan.digest == sha256(plan.binding_text().encode()).hexdigest()
 
 
 @pytest.mark.parametrize("threads", [1, 2])

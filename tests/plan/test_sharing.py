@@ -25,11 +25,11 @@ from scipy.optimize import (  # type: ignore[import-untyped]  # it ships no type
 
 from stratctl.core.plan import Plan
 from stratctl.core.state import Drift, Target, Vector, Verb
-from stratctl.core.tables import Schema, Table, Workspace
 from stratctl.plan.boxes import Box, Portfolio, Pull, rounded, waterfill
 from tests.plan import laws
 from tests.plan.generate import PRICES, worlds
 from tests.plan.planned import Refused, answer_of, forget
+from tests.plan.planted import planted
 from tests.plan.provider import settle, worth
 from tests.worlds import OPEN_GUARDS, Declared, Holder, World, holdings_worth, strategy, vector
 
@@ -561,28 +561,11 @@ REPLACED = {
 
 
 @pytest.mark.parametrize(("right", "wrong", "book"), BENT.values(), ids=BENT.keys())
-def test_a_wrong_formula_is_noticed(
-    right: str, wrong: str, book: Book, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_formula_is_noticed(right: str, wrong: str, book: Book) -> None:
     """The witness agrees about the book; with the bug in the SQL it does not."""
-    forget()
     optimal(book)
-    planted: list[str] = []
-    select = Workspace.select
-
-    def bent(
-        self: Workspace, name: str, schema: Schema, sql: str, parameters: Sequence[Any] = ()
-    ) -> Table:
-        if right in sql:
-            planted.append(name)
-        return select(self, name, schema, sql.replace(right, wrong), parameters)
-
-    monkeypatch.setattr(Workspace, "select", bent)
-    forget()
-    with pytest.raises(AssertionError):
+    with planted(right, wrong), pytest.raises(AssertionError):
         optimal(book)
-    forget()
-    assert planted
 
 
 @pytest.mark.parametrize(("place", "wrong", "book"), REPLACED.values(), ids=REPLACED.keys())

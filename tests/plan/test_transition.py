@@ -61,7 +61,7 @@ def is_the_plan_of_the_day(world: World, path: Course, today: Target) -> None:
         assert found.code == expected.code
         return
     assert not isinstance(found, planned.Refused)
-    assert found.digest == expected.digest
+    assert found.lines == expected.lines
     laws.agrees_with_the_oracle(moving(world, path))
 
 

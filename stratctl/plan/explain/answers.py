@@ -91,6 +91,8 @@ def _rebalance(known: Known) -> Answer:
         return Answer("rebalance", True, fact["retarget"], row.reason, (*decided, *edge))
     if Verb.ENROLL in known.verbs:
         return Answer("rebalance", False, "enrolled_at_target", "", ())
+    if fact["has_left"] and known.verbs.keys().isdisjoint(FLOW_VERBS):
+        return Answer("rebalance", False, "has_left", "", ())
     if fact["not_rebalanced"] is not None:
         rules = (on,) if fact["not_rebalanced"] == "never" else ()
         detail = fact["standing"] if fact["not_rebalanced"] == "standing" else ""
