@@ -1,6 +1,7 @@
 """``python -m tests.sim``: run schedules, and when one fails print how to see it again.
 
-First each planted bug must be found, then every schedule of the seeds asked for must be clean, and
+First each planted bug must be found, then one machine dies at each of its ports, with each kind of
+disk that its successor may find; then every schedule of the seeds asked for must be clean, and
 then every row of the fault matrix that applies must have been reached.
 """
 
@@ -16,11 +17,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from tests.sim.bugs import PLANTED
+from tests.sim.campaign import find_planted, run_some, sweep
 from tests.sim.matrix import ROWS, unreached
 from tests.sim.schedule import Result, minimised, run_schedule
 
 CHUNK = 20
-PLANTED_SCHEDULES_MAX = 400
+SWEEPS = (("killed", False), ("power_lost", False), ("runner_lost", False), ("power_lost", True))
 FULL_COUNT = 2_000
 """From so many schedules on, a row of the matrix that was never reached is a failure."""
 
@@ -43,6 +45,8 @@ def main(arguments: list[str]) -> int:
                     print(f"the planted bug {bug} was not found in {seed} schedules")
                     return 1
                 print(f"planted {bug}: found by schedule {seed}, {failure}", flush=True)
+            for said in pool.map(sweep, SWEEPS):
+                print(said, flush=True)
         counts: Counter[str] = Counter()
         done = 0
         for results in pool.map(run_some, _chunks(asked.seed, asked.count)):
@@ -68,26 +72,6 @@ def _chunks(seed: int, count: int) -> Iterator[range]:
     starts = itertools.count(seed, CHUNK) if not count else range(seed, seed + count, CHUNK)
     for start in starts:
         yield range(start, start + CHUNK if not count else min(start + CHUNK, seed + count))
-
-
-def run_some(seeds: range) -> list[Result]:
-    """Clean ones without their lines; the first that fails ends it."""
-    results = []
-    for seed in seeds:
-        result = run_schedule(seed)
-        results.append(result)
-        if result.failure:
-            break
-    return results
-
-
-def find_planted(bug: str) -> tuple[str, int, str]:
-    """(bug, how many schedules it took, what was found)"""
-    for seed in range(1, PLANTED_SCHEDULES_MAX + 1):
-        result = run_schedule(seed, bug=bug)
-        if result.failure:
-            return bug, seed, result.failure
-    return bug, PLANTED_SCHEDULES_MAX, ""
 
 
 def _one(seed: int) -> int:

@@ -132,9 +132,13 @@ def _slot_skipped_after_400() -> AbstractContextManager[None]:
 def _pipelined_slots() -> AbstractContextManager[None]:
     """The next slot is used while nobody knows what became of the last."""
 
+    stop = sending._StrategyRun._open
+
     def going_on(self: Any, intent: Intent, ending: Any) -> Any:
-        self.head_slot += 1
-        yield from ()
+        if intent.slot is None:
+            yield from stop(self, intent, ending)
+        else:
+            self.head_slot += 1
 
     return _replaced((sending._StrategyRun, "_open", going_on))
 

@@ -202,6 +202,7 @@ class Machine:
         """Something leaves the machine or arrives: others may come first, and it may die or be
         paused."""
         self.world.scheduler.note(what)
+        self.world.script(self, what)
         self.crash_point(what.split(" ")[0])
         pause = self.world.fault("pause", PAUSES_SECONDS)
         if pause is not None:

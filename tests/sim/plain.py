@@ -76,7 +76,14 @@ class _Plain:
         unfinished = self.recover(self.journal.unfinished())
         booked = self.journal.booked(self.space)
         view = self.read(booked)
-        planned = self.plan(view)
+        try:
+            planned = self.plan(view)
+        except InputError:
+            if not self.give_up(unfinished, booked, view):
+                raise
+            unfinished, booked = self.journal.unfinished(), self.journal.booked(self.space)
+            view = self.read(booked)
+            planned = self.plan(view)
         self.machine.world.invariants.intended(self.machine, planned)
         wanted = {
             one.intent.strategy: one
@@ -138,6 +145,12 @@ class _Plain:
         )
         self.problems += recovered.problems
         return recovered.open
+
+    def give_up(self, open_calls: Sequence[Unfinished], booked: Booked, view: _View) -> bool:
+        """Whether some call that may yet be carried out is wanted no more, and so given up."""
+        unwanted = [one for one in open_calls if not self.is_still_wanted(one, booked, view)]
+        self.recover(unwanted, give_up=True)
+        return bool(unwanted)
 
     def append(self, event: Event) -> Receipt:
         receipt = self.journal.append(event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from stratctl.core.tables import Workspace
@@ -71,6 +71,8 @@ class Universe:
         self.closed_until_ms = 0
         """Until then the provider's address does not answer."""
         self.counts: Counter[str] = Counter()
+        self.script: Callable[[Machine, str], None] = lambda machine, port: None
+        """What a named scenario does at a port."""
         shared = shape.arrangement not in (ALONE, PRIVATE)
         common = Disk()
         self.machines = [

@@ -1,0 +1,35 @@
+"""What the workers of a campaign do; they import this and not the command."""
+
+from __future__ import annotations
+
+from tests.sim.schedule import Result, run_schedule
+from tests.sim.sweep import dies_everywhere
+
+PLANTED_SCHEDULES_MAX = 600
+
+
+def run_some(seeds: range) -> list[Result]:
+    """Clean ones without their lines; the first that fails ends it."""
+    results = []
+    for seed in seeds:
+        result = run_schedule(seed)
+        results.append(result)
+        if result.failure:
+            break
+    return results
+
+
+def find_planted(bug: str) -> tuple[str, int, str]:
+    """(bug, how many schedules it took, what was found)"""
+    for seed in range(1, PLANTED_SCHEDULES_MAX + 1):
+        result = run_schedule(seed, bug=bug)
+        if result.failure:
+            return bug, seed, result.failure
+    return bug, PLANTED_SCHEDULES_MAX, ""
+
+
+def sweep(how: tuple[str, bool]) -> str:
+    """Die at every port, and the second time also in the recovery from that."""
+    kind, twice = how
+    deaths = dies_everywhere(kind, twice=twice)
+    return f"{kind} at {deaths} ports{', and again in recovery' if twice else ''}: each moved once"
