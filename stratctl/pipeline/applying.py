@@ -110,17 +110,17 @@ class _Apply:
         history = PlanHistory.of(journal.entries(), self._approved)
         booked = journal.booked(session.workspace)
         configuration = self._configuration()
-        live = session.read_live(configuration, booked, self._conversation.progress)
         given = PlanInput(
             configuration=configuration,
-            live=live,
+            live=session.read_live(configuration, booked, self._conversation.progress),
             booked=booked,
             provenance=self._provenance,
             reusable_acknowledgements=history.acknowledgements,
             complete=configuration is session.configuration,
             agreed=vectors_of(self._approved),
         )
-        fresh = make(given)
+        fresh, given, unfinished = self._planned(given, unfinished)
+        live, booked = given.live, given.booked
         if self._approved is None:
             refuse_another_digest(fresh, self._expect_digest)
         fitting = self._fit(fresh, history, unfinished)
@@ -217,6 +217,25 @@ class _Apply:
         if sells(fitting.plan) or any(one.intent.verb in SELLING_VERBS for one in unfinished):
             refuse_moved_prices(self._approved, fitting.plan, self._session)
         return fitting
+
+    def _planned(
+        self, given: PlanInput, unfinished: tuple[Unfinished, ...]
+    ) -> tuple[Plan, PlanInput, tuple[Unfinished, ...]]:
+        """The plan, what it was made from, and the calls that are still open.
+
+        A call that may yet be carried out counts in full, which can be more than is declared by
+        now. Where it is not wanted either, it is given up first. Raises InputError.
+        """
+        try:
+            return make(given), given, unfinished
+        except InputError:
+            if len(self._resumed(unfinished, given)) == len(unfinished):
+                raise
+        booked = self._journal.booked(self._session.workspace)
+        progress = self._conversation.progress
+        live = self._session.read_live(given.configuration, booked, progress)
+        given = replace(given, booked=booked, live=live)
+        return make(given), given, self._journal.unfinished()
 
     def _resumed(self, unfinished: Sequence[Unfinished], given: PlanInput) -> dict[str, Unfinished]:
         """Open calls that are still wanted, by Strategy; the others are given up after the
