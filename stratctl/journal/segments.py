@@ -6,7 +6,7 @@
 
 Their contents one behind the other are the journal. A segment is closed between two entries, so
 each of them is lines too. Where a store cannot close one in a single step, the open file stays
-until the closed one is complete: then both begin with the same entry, and count once.
+until the closed one is complete: then both hold the same entries, which count once.
 """
 
 from __future__ import annotations
@@ -52,11 +52,7 @@ def join(closed: Sequence[bytes], opened: bytes) -> tuple[list[bytes], bytes]:
                 f"the journal was changed: {name_of(number)} cannot be read",
                 hint="restore the journal from a copy; nothing is applied with a changed journal",
             ) from error
-    if opened and any(_first(one) == _first(opened) for one in lines):
+    if opened and any(one.startswith(opened) for one in lines):
         # Closed while it was read, or by a writer that died before it emptied the open file.
         opened = b""
     return lines, opened
-
-
-def _first(lines: bytes) -> bytes:
-    return lines.partition(b"\n")[0]
