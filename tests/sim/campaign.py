@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.sim.schedule import Result, run_schedule
+from tests.sim.schedule import REAL_EVERY, Result, run_schedule
 from tests.sim.sweep import dies_everywhere
 
 PLANTED_SCHEDULES_MAX = 600
@@ -22,6 +22,8 @@ def run_some(seeds: range) -> list[Result]:
 def find_planted(bug: str) -> tuple[str, int, str]:
     """(bug, how many schedules it took, what was found)"""
     for seed in range(1, PLANTED_SCHEDULES_MAX + 1):
+        if seed % REAL_EVERY == 0:
+            continue  # The cheap ones find them sooner.
         result = run_schedule(seed, bug=bug)
         if result.failure:
             return bug, seed, result.failure

@@ -103,7 +103,7 @@ def a_shape(chance: Chance, *, real: bool) -> Shape:
     return Shape(
         arrangement=arrangement,
         machines=1 if arrangement == ALONE else 2 + chance.happens(250),
-        runs=2 + chance.happens(400),
+        runs=(1 if real else 2) + chance.happens(400),
         real=real,
         versions=_versions(chance),
         switches={
