@@ -57,7 +57,9 @@ class Net(httpx.BaseTransport):
         """The fault that this exchange meets, if any."""
         wanted = GET_FAULTS if received.method == "GET" else POST_FAULTS
         fitting = [fault for fault in wanted if fault.path in received.target]
-        found = self._machine.world.fault("net", fitting)
+        # Few requests move money, and those are the ones to be lost.
+        often = 1 if received.method == "GET" else 4
+        found = self._machine.world.fault("net", fitting, often=often)
         if found is not None:
             self._machine.world.reached(found.name)
         return found

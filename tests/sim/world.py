@@ -133,11 +133,11 @@ class Universe:
         """What happened, in one word."""
         return self.scheduler.digest
 
-    def fault(self, what: str, options: Sequence[T]) -> T | None:
-        """One of these faults, if there is to be one here."""
+    def fault(self, what: str, options: Sequence[T], *, often: int = 1) -> T | None:
+        """One of these faults, if there is to be one here; ``often`` times as likely as usual."""
         if self.calm or self.faults_left <= 0 or not options or not self.shape.permille:
             return None
-        if not self.chance.happens(self.shape.permille):
+        if not self.chance.happens(self.shape.permille * often):
             return None
         self.faults_left -= 1
         found = options[self.chance.below(len(options))]
