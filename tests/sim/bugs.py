@@ -11,6 +11,7 @@ from typing import Any
 
 from stratctl.apply import body, calls, proof
 from stratctl.apply import strategy as sending
+from stratctl.apply.words import Pace
 from stratctl.core.event import Execution, Intent, RowOutcome, RowResult
 from stratctl.journal import bindings, booked, directory
 from stratctl.live import accounting, strategies
@@ -140,7 +141,10 @@ def _pipelined_slots() -> AbstractContextManager[None]:
         else:
             self.head_slot += 1
 
-    return _replaced((sending._StrategyRun, "_open", going_on))
+    return _replaced(
+        (sending._StrategyRun, "_open", going_on),
+        (sending, "Pace", lambda: Pace(attempts=1)),
+    )
 
 
 PLANTED: dict[str, Callable[[], AbstractContextManager[None]]] = {
