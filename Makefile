@@ -47,8 +47,8 @@ test: $(DEV) ## the tests, some six minutes on two cores
 laws: $(DEV) ## the laws of planning, up to 10,000 examples each; LAWS=tests takes those of all parts
 	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m hypothesis $(LAWS)
 
-campaign: $(DEV) ## kill an apply at every durable step of every verb, some twenty minutes
-	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e
+campaign: $(DEV) ## kill an apply at every durable step, damage every bit of a journal, some twenty minutes
+	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e tests/journal
 
 model: $(DEV) ## every state of the request ids in large worlds, and the schemes that must fail
 	@$(PY) -m tests.model.run

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import Any
+
 import click
 
 from stratctl.cli.commands import Group
 from stratctl.cli.exits import Exit
 from stratctl.cli.options import format_option
 from stratctl.cli.state import State
+from stratctl.cli.writing import write_file
 
 
 @click.group(cls=Group)
@@ -19,46 +24,124 @@ def audit() -> None:
 
 
 @audit.command()
-@format_option("text", "json")
+@click.option("--participant", metavar="CODE", default="", help="Only what is about them.")
+@click.option("--strategy", metavar="NAME", default="", help="Only what is about it.")
+@click.option("--run", metavar="ID", default="", help="Only that run; the first digits are enough.")
+@click.option(
+    "--request-id", metavar="ID", default="", help="Only that call; the first digits are enough."
+)
+@format_option("text", "table", "json", "csv")
 @click.pass_obj
-def log(state: State, chosen: str | None) -> int:
+def log(state: State, /, *, chosen: str | None, **wanted: str) -> int:
     """Print the journal, one entry on a line, oldest first.
+
+    What is about a participant is every entry that names them, and every attempt and answer of a
+    call that they are in. Several options must all fit.
+
+    A table has a line for each participant of an entry, with what is asked for, or moved, in money;
+    csv is the same with every id, for a spreadsheet. json has each entry as it stands in the
+    journal, with everybody who is in it.
 
     \b
     Examples:
       stratctl audit log | tail
+      stratctl audit log --participant CUST01 --format table
+      stratctl audit log --strategy blue-chip --format csv > blue-chip.csv
       stratctl audit log --format json | jq 'select(.type == "outcome")'
     """
     from stratctl import pipeline
-    from stratctl.view import json, report
+    from stratctl.view import audit as view
+    from stratctl.view import json
 
-    as_json = state.choose(chosen) == "json"
-    for entry in pipeline.audit_log(state.root(), environment=state.env):
-        line = json.entry(entry) if as_json else f"{report.journal_line(entry)}\n"
-        state.console.result(line)
+    shown = state.choose(chosen)
+    asked: dict[str, Any] = {"environment": state.env, **wanted}
+    if shown == "table":
+        state.console.result(view.journal_table(list(pipeline.audit_trail(state.root(), **asked))))
+    elif shown == "csv":
+        for line in view.journal_csv(pipeline.audit_trail(state.root(), **asked)):
+            state.console.result(line)
+    else:
+        for entry in pipeline.audit_log(state.root(), **asked):
+            line = json.entry(entry) if shown == "json" else f"{view.journal_line(entry)}\n"
+            state.console.result(line)
     return Exit.DONE
 
 
 @audit.command()
+@click.option(
+    "--head",
+    "heads",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A head that was kept: the journal must go on from it. Repeatable.",
+)
+@click.option(
+    "--public-key", metavar="BASE64", default="", help="Whose signature each head must carry."
+)
 @format_option("text", "json")
 @click.pass_obj
-def verify(state: State, chosen: str | None) -> int:
-    """Check the journal against its chain and its sums.
+def verify(state: State, *, heads: tuple[Path, ...], public_key: str, chosen: str | None) -> int:
+    """Check the journal against its chain, sums and kept heads.
 
     Every line against the one before it, and the totals by a second reckoning. One changed byte is
     an error (exit code 1).
 
+    A chain cannot show that its end was cut off cleanly, nor that all of it was written anew. A
+    head that was kept elsewhere can: see stratctl audit head.
+
     \b
     Examples:
       stratctl audit verify
+      stratctl audit verify --head kept/2026-11.json --public-key "$PUBLIC_KEY"
     """
     from stratctl import pipeline
-    from stratctl.view import json, report
+    from stratctl.view import audit as view
+    from stratctl.view import json
 
     state.choose(chosen)
-    found = pipeline.audit_verify(state.root(), environment=state.env)
+    found = pipeline.audit_verify(
+        state.root(), environment=state.env, heads=heads, public_key=public_key
+    )
     if state.format == "json":
         state.console.result(json.audit(found))
     else:
-        state.console.result(report.audit(found, color=state.console.colors_results))
+        state.console.result(view.verified(found, color=state.console.colors_results))
     return Exit.DONE if found.holds else Exit.ERROR
+
+
+@audit.command()
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write it there instead of printing it.",
+)
+@click.pass_obj
+def head(state: State, *, out: Path | None) -> int:
+    """Print the journal's head, to be kept elsewhere.
+
+    Kept where nobody who writes the journal can write, it shows what a chain cannot: that entries
+    were cut off, or written anew. It says in a line of JSON how many entries there are, the digest
+    of the last one, and one over all of them.
+
+    Where STRATCTL_HEAD_KEY is set (32 bytes in base64, an Ed25519 key) it is signed, and each
+    apply, recover and adopt leaves its own in .stratctl/heads/ when it ends. The public key is in
+    it: publish it once, and let audit verify ask for it.
+
+    \b
+    Examples:
+      stratctl audit head --out kept/2026-11.json
+      stratctl audit verify --head kept/2026-11.json
+    """
+    from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
+
+    line = pipeline.audit_head(
+        state.root(), environment=state.env, environ=Surroundings(os.environ)
+    )
+    if out is None:
+        state.console.result(line.decode())
+    else:
+        write_file(out, line.decode())
+    return Exit.DONE

@@ -191,6 +191,29 @@ class Status:
     halted: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class TrailRow:
+    """What one entry of the journal says about one participant, or about none."""
+
+    seq: int
+    at: str
+    run: str
+    type: str
+    strategy: str
+    verb: str
+    slot: int | None
+    request_id: str
+    operation_id: str
+    currency: str
+    """Empty where no call told it."""
+    reason: str
+    result: str
+    participant_code: str = ""
+    in_minor: int | None = None
+    """Money in, in minor units: asked for by an intent, moved by an outcome."""
+    out_minor: int | None = None
+
+
 @dataclass(frozen=True)
 class AuditReport:
     """The result of ``audit verify``."""
@@ -203,6 +226,10 @@ class AuditReport:
     findings: tuple[str, ...]
     """What is wrong; empty when all holds."""
     repaired: str = ""
+    kept: tuple[str, ...] = ()
+    """What was found about each kept head that the journal goes on from."""
+    heads: int = 0
+    """How many kept heads it was held against; without any, a lost end cannot be seen."""
 
     @property
     def holds(self) -> bool:

@@ -223,7 +223,7 @@ def encode(event: Event | Word, *, seq: int, prev: str, at: str, run: str) -> by
     said: dict[str, Any] = {**_plain(event), **envelope, "type": NAMES[type(event)]}
     if "rows" in said:
         said["rows_root"] = _root(said["rows"])
-    return _canonical(said | {"h": _hash(said)}) + b"\n"
+    return canonical(said | {"h": _hash(said)}) + b"\n"
 
 
 def decode(line: bytes, *, seq: int, prev: str) -> Entry:
@@ -262,7 +262,7 @@ def document(line: bytes, *, seq: int) -> dict[str, Any]:
         raise _tampered(seq, "it is not JSON") from error
     if not isinstance(said, dict) or not isinstance(said.get("h"), str):
         raise _tampered(seq, "it carries no hash")
-    if _hash(said) != said["h"] or _canonical(said) != line:
+    if _hash(said) != said["h"] or canonical(said) != line:
         raise _tampered(seq, "its hash does not fit what it says")
     if _root(said["rows"]) != said.get("rows_root") if "rows" in said else "rows_root" in said:
         raise _tampered(seq, "the hash of its rows does not fit them")
@@ -305,19 +305,20 @@ def _tampered(seq: int, why: str) -> JournalTampered:
     )
 
 
-def _canonical(value: object) -> bytes:
+def canonical(value: object) -> bytes:
+    """The one way in which a value is written."""
     return _CANONICAL.encode(value).encode()
 
 
 def _hash(said: Mapping[str, Any]) -> str:
     """``h`` of what a line says."""
     left_out = ("h", *_BESIDE)
-    return _sha256(_canonical({key: said[key] for key in said if key not in left_out}))
+    return _sha256(canonical({key: said[key] for key in said if key not in left_out}))
 
 
 def _root(rows: Any) -> str:
     """The tree's head over the canonical text of each row."""
-    return root(map(_canonical, rows if isinstance(rows, list) else [rows]))
+    return root(map(canonical, rows if isinstance(rows, list) else [rows]))
 
 
 def _sha256(data: bytes) -> str:

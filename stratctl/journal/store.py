@@ -36,7 +36,7 @@ from stratctl.journal.record import (
     document,
     encode,
 )
-from stratctl.journal.verify import verify
+from stratctl.journal.verify import Held, unheld, verify
 
 
 class Store(Protocol):
@@ -80,6 +80,11 @@ class Place(Protocol):
         """Lock it. Raises LockHeld, JournalUnavailable and JournalRolledBack."""
 
 
+Closed = Callable[[Sequence[Entry]], None]
+"""Told the entries of a journal that was closed, when all of them are surely kept. What it raises
+comes out of ``close``."""
+
+
 # --- opening and reading -------------------------------------------------------------------------
 
 
@@ -98,11 +103,18 @@ def open_journal(
 
 
 def open_at(
-    place: Place, environment: str, realm: str, *, clock: Callable[[], datetime], run: str
+    place: Place,
+    environment: str,
+    realm: str,
+    *,
+    clock: Callable[[], datetime],
+    run: str,
+    closed: Closed = lambda entries: None,
 ) -> Journal:
     """Lock, verify and repair the journal of an environment, or begin it.
 
-    ``run`` names this process's run in every entry that it appends. Raises LockHeld,
+    ``run`` names this process's run in every entry that it appends, and ``closed`` is told at the
+    end. Raises LockHeld,
     JournalTampered, JournalForeign (another realm, environment or a newer version),
     JournalRolledBack and JournalUnavailable.
     """
@@ -111,7 +123,7 @@ def open_at(
         chain = read(store.read(), realm=realm, environment=environment)
         if chain.torn:
             store.cut(chain.sound)
-        journal = Journal(chain, store, clock=clock, run=run)
+        journal = Journal(chain, store, clock=clock, run=run, closed=closed)
         if chain.unended:
             journal.end_last_line()
         if not chain.entries:
@@ -138,10 +150,10 @@ def read_at(place: Place, environment: str, realm: str | None = None) -> Reading
     return Reading(read(place.read(), realm=realm, environment=environment))
 
 
-def audit(place: Place, environment: str, workspace: Workspace) -> AuditReport:
+def audit(place: Place, environment: str, workspace: Workspace, held: Held = unheld) -> AuditReport:
     """Verify the journal; what is wrong with its bytes is a finding. Raises JournalRolledBack and
     JournalUnavailable."""
-    return verify(place.read(), environment=environment, workspace=workspace)
+    return verify(place.read(), environment=environment, workspace=workspace, held=held)
 
 
 class Reading:
@@ -191,8 +203,10 @@ class Journal(Reading):
         *,
         clock: Callable[[], datetime],
         run: str,
+        closed: Closed,
     ) -> None:
         super().__init__(chain)
+        self._tell = closed
         self._store = store
         self._clock = clock
         self._run = run
@@ -249,8 +263,11 @@ class Journal(Reading):
             if self._closed:
                 return
             self._closed = True
+            sound = not (self._broken or self._appending)
             self._broken = self._broken or "the journal is closed"
             self._store.close()
+            if sound:
+                self._tell(self._entries)
 
     def __enter__(self) -> Journal:
         return self

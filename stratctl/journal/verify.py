@@ -7,7 +7,7 @@ and adds up at the end, where the first one goes through the entries in order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import Abandoned, Answer, Attempt, Forfeited, Intent, Outcome
@@ -31,7 +31,19 @@ Totals = Mapping[tuple[str, str], tuple[int, ...]]
 """(strategy_id, participant_code) -> TOTALS, rows of zeros left out."""
 
 
-def verify(data: bytes, *, environment: str, workspace: Workspace) -> AuditReport:
+Held = Callable[[Sequence[Entry]], tuple[tuple[str, ...], tuple[str, ...]]]
+"""Entries -> (what is wrong, what was found) when they are held against heads that were kept."""
+
+
+def unheld(entries: Sequence[Entry]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """There is no kept head."""
+    del entries
+    return (), ()
+
+
+def verify(
+    data: bytes, *, environment: str, workspace: Workspace, held: Held = unheld
+) -> AuditReport:
     """Check a journal's bytes. What is wrong becomes a finding; nothing is raised for it."""
     try:
         chain = read(data, environment=environment)
@@ -51,13 +63,15 @@ def verify(data: bytes, *, environment: str, workspace: Workspace) -> AuditRepor
         for strategy_id, code, *totals in workspace.rows(f"SELECT {columns} FROM {table}")
         if any(totals)
     }
+    wrong, found = held(chain.entries)
     return AuditReport(
         environment=environment,
         entries=len(chain.entries),
         head=chain.head,
         intents=sum(isinstance(entry.event, Intent) for entry in chain.entries),
         outcomes=sum(isinstance(entry.event, Outcome) for entry in chain.entries),
-        findings=tuple(differences(first, totals_of(chain.entries))),
+        findings=(*differences(first, totals_of(chain.entries)), *wrong),
+        kept=found,
         repaired="; ".join(
             warning.detail for warning in chain.warnings if warning.code == "W_TORN_TAIL"
         ),

@@ -19,8 +19,9 @@ from stratctl.core.errors import (
     ProviderError,
     RequestRefused,
 )
+from stratctl.core.secret import Secret
 from stratctl.live import wire
-from stratctl.live.auth import Credentials, Secret, sign
+from stratctl.live.auth import Credentials, sign
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.limiter import Limiter
 from stratctl.live.transport import Endpoint, GetOnlyTransport, RawAnswer, exchange

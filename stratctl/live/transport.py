@@ -15,7 +15,7 @@ import httpx
 
 from stratctl import __version__
 from stratctl.core.errors import BadResponse, NotSent, OutcomeUnknown, ProviderError, UsageError
-from stratctl.live.auth import Secret
+from stratctl.core.secret import Secret
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.wire import BODY_BYTES_MAX
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         Progress,
         Resolved,
         Status,
+        TrailRow,
         Watcher,
     )
     from stratctl.core.settings import Configuration
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
 __all__ = [
     "adopt",
     "apply",
+    "audit_head",
     "audit_log",
+    "audit_trail",
     "audit_verify",
     "fmt",
     "fmt_bytes",
@@ -342,21 +346,69 @@ def snapshot(
         write_snapshot(session.read_live(session.configuration, booked, progress), path)
 
 
-def audit_log(root: Path, *, environment: str | None) -> Iterator[dict[str, Any]]:
-    """The journal's entries, oldest first, after the chain has been verified."""
+def audit_log(
+    root: Path,
+    *,
+    environment: str | None,
+    participant: str = "",
+    strategy: str = "",
+    run: str = "",
+    request_id: str = "",
+) -> Iterator[dict[str, Any]]:
+    """The journal's entries, oldest first, after the chain has been verified: all of them, or those
+    that are about somebody or something. Runs and calls are known by how their ids begin."""
+    from stratctl.journal.trail import Wanted, trail
     from stratctl.pipeline.session import Session
 
+    wanted = Wanted(participant, strategy, run, request_id)
     with Session(root, environment, {}) as session:
-        yield from session.read_journal().documents()
+        reading = session.read_journal()
+        chosen = {entry.seq for entry, _, _ in trail(reading.entries(), wanted)}
+        yield from (said for said in reading.documents() if said["seq"] in chosen)
 
 
-def audit_verify(root: Path, *, environment: str | None) -> AuditReport:
-    """Verify the chain, its meaning, and the totals by a second reckoning."""
+def audit_trail(
+    root: Path,
+    *,
+    environment: str | None,
+    participant: str = "",
+    strategy: str = "",
+    run: str = "",
+    request_id: str = "",
+) -> Iterator[TrailRow]:
+    """The same as rows of a table: one for each participant of an entry."""
+    from stratctl.journal.trail import Wanted, rows_of, trail
+    from stratctl.pipeline.session import Session
+
+    wanted = Wanted(participant, strategy, run, request_id)
+    with Session(root, environment, {}) as session:
+        for found in trail(session.read_journal().entries(), wanted):
+            yield from rows_of(*found, participant)
+
+
+def audit_verify(
+    root: Path, *, environment: str | None, heads: Sequence[Path] = (), public_key: str = ""
+) -> AuditReport:
+    """Verify the chain, its meaning, and the totals by a second reckoning; and that the journal
+    goes on from each of these heads, which were kept. Raises UsageError."""
     from stratctl.journal.store import audit
+    from stratctl.pipeline.keeping import kept_heads
     from stratctl.pipeline.session import Session
 
     with Session(root, environment, {}) as session:
-        return audit(session.journal_place, session.environment.name, session.workspace)
+        held = kept_heads(heads, public_key)
+        report = audit(session.journal_place, session.environment.name, session.workspace, held)
+        return replace(report, heads=len(heads))
+
+
+def audit_head(root: Path, *, environment: str | None, environ: Mapping[str, str]) -> bytes:
+    """The journal's head as it is kept, signed where a key is in the environment. Raises
+    UsageError for a key that is none, and for a journal that has not begun."""
+    from stratctl.pipeline.keeping import head_now
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, environ) as session:
+        return head_now(session).line()
 
 
 def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:

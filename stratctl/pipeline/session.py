@@ -31,11 +31,15 @@ if TYPE_CHECKING:
     from stratctl.core.report import Progress
     from stratctl.core.settings import Configuration
     from stratctl.core.state import Booked, Live
-    from stratctl.journal.store import Journal, Place, Reading
+    from stratctl.journal.store import Closed, Journal, Place, Reading
     from stratctl.pipeline.provenance import Provenance
 
 RUNNING_SANDBOX = Path(".stratctl", "sandbox.json")
 """Where a running sandbox says its address, below the project root."""
+
+
+HEAD_KEY = "STRATCTL_HEAD_KEY"
+"""What signs the head of a journal; where it is set, each run keeps one."""
 
 
 class Session:
@@ -153,9 +157,11 @@ class Session:
     def open_journal(self) -> Journal:
         """Lock the journal. Raises JournalUnavailable in CI unless it is declared persistent.
 
-        A CI runner's disk usually dies with the job, and a journal that dies is none.
+        A CI runner's disk usually dies with the job, and a journal that dies is none. Where a key
+        is in the environment, the head that the run leaves is signed with it and kept.
         """
         environment = self.environment
+        keep = self._keep_head()
         forgets = environment.journal_git is None and not environment.journal_persistent
         if self.environ.get("CI") and forgets:
             raise JournalUnavailable(
@@ -169,7 +175,17 @@ class Session:
             environment.realm,
             clock=self.now,
             run=self.run,
+            closed=keep,
         )
+
+    def _keep_head(self) -> Closed:
+        """How the head is kept when the journal is closed. Raises UsageError for a key that is
+        none: before anything is sent."""
+        if not self.environ.get(HEAD_KEY):
+            return lambda entries: None
+        from stratctl.pipeline.keeping import head_keeper
+
+        return head_keeper(self)
 
     # --- inside -----------------------------------------------------------------------------
 

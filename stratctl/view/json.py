@@ -309,6 +309,7 @@ def audit(report: AuditReport) -> str:
             "outcomes": report.outcomes,
             "findings": list(report.findings),
             "repaired": report.repaired,
+            "kept_heads": {"given": report.heads, "found": list(report.kept)},
         }
     )
 

@@ -1,16 +1,14 @@
-"""What apply did, how things stand, and what the journal says, for people."""
+"""What apply did, and how things stand, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from stratctl.core.event import Problem
 from stratctl.core.money import WEIGHT_DIGITS
 from stratctl.core.report import (
     Adoption,
     Applied,
-    AuditReport,
     Difference,
     OpenCall,
     Resolved,
@@ -335,57 +333,3 @@ def _percent(share_e18: int) -> str:
     """A share in percent with two decimals, rounded half up: for eyes, not for decisions."""
     hundredths = (share_e18 * 10_000 * 2 + 10**WEIGHT_DIGITS) // (2 * 10**WEIGHT_DIGITS)
     return f"{hundredths // 100}.{hundredths % 100:02d} %"
-
-
-# --- the journal -----------------------------------------------------------------------------
-
-
-def journal_line(entry: Mapping[str, Any]) -> str:
-    """One entry of the journal on one line: place, time, what, and what it says.
-
-    What only machines compare is left to --format json.
-    """
-    order = {key: place for place, key in enumerate(_FIRST)}
-    about = {
-        key: entry[key]
-        for key in sorted(entry, key=lambda key: (order.get(key, len(order)), key))
-        if key not in _ENVELOPE | _LONG and entry[key] not in ("", None, [], {})
-    }
-    named = [_said(about.pop(key)) for key in _NAMES if key in about]
-    rest = [f"{safe(key)}={_said(value)}" for key, value in about.items()]
-    said = " ".join((*named, *rest))
-    return f"{entry['seq']:>6}  {safe(str(entry['t']))}  {safe(str(entry['type'])):<9}  {said}"
-
-
-_ENVELOPE = frozenset({"v", "seq", "prev", "t", "run", "type", "h"})
-_LONG = frozenset({"body", "body_sha256", "method", "path", "strategy_id", "currency"})
-_NAMES = ("strategy", "verb")
-_FIRST = (*_NAMES, "slot", "rows", "status", "answer", "number", "request_id")
-
-
-def _said(value: object) -> str:
-    """A value on one line; a list of rows is its length, and --format json has all of it."""
-    if isinstance(value, list) and any(isinstance(one, dict) for one in value):
-        return f"[{count(len(value), 'row')}]"
-    if isinstance(value, list):
-        return safe(",".join(map(str, value)), longest=120)
-    return safe(str(value), longest=120)
-
-
-def audit(report: AuditReport, *, color: bool = False) -> str:
-    """Whether the journal holds, and everything that does not."""
-    paint = Paint(color)
-    lines = [f"{paint('red', BLOCKED)} {safe(finding)}" for finding in report.findings]
-    if report.repaired:
-        lines.append(f"repaired: {safe(report.repaired)}")
-    figures = (
-        f"{count(report.entries, 'entry', 'entries')}, {count(report.intents, 'intent')}, "
-        f"{count(report.outcomes, 'outcome')}"
-    )
-    verdict = (
-        "holds" if report.holds else f"does not hold: {count(len(report.findings), 'finding')}"
-    )
-    lines.append(paint("bold", f"The journal of {safe(report.environment)} {verdict} ({figures})."))
-    if report.head:
-        lines.append(f"Head: {safe(report.head)}")
-    return "\n".join(lines) + "\n"

@@ -105,6 +105,8 @@ def ears(project: Project, sandbox: Sandbox) -> Ears:
     project.strategy("core")
     project.cohort("members", "core", dict.fromkeys(codes, "100.00"))
     project.save()
+    key = base64.b64encode(b"the key that signs heads, 32 by.")
+    project.environ["STRATCTL_HEAD_KEY"] = key.decode()
     return Ears(project)
 
 
@@ -124,7 +126,8 @@ def test_when_all_goes_well(ears: Ears, tmp_path: Path) -> None:
         progress=silent,
     )
     ears.collect(ears.project.root, tmp_path)
-    assert any(name.endswith("journal.jsonl") for name, _ in ears.heard)
+    for name in ("journal.jsonl", "heads/local.json"):
+        assert any(where.endswith(name) for where, _ in ears.heard)
     assert ears.told() == []
 
 
@@ -151,8 +154,10 @@ def test_when_the_credentials_are_wrong(ears: Ears) -> None:
         ("STRATCTL_READ_SECRET", "this is not base64, and secret!"),
         ("STRATCTL_READ_KEY", "a key with\nanother line"),
         ("STRATCTL_READ_PASSPHRASE", "péss phräse"),
+        ("STRATCTL_HEAD_KEY", "c2hvcnQ= and secret"),
     ):
-        assert ears.listen("plan", environ={name: value}) == 64
+        verb = ("audit", "head") if "HEAD" in name else ("plan",)
+        assert ears.listen(*verb, environ={name: value}) == 64
         _, output = ears.heard[-1]
         assert name.encode() in output
         for part in value.split("\n"):

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from stratctl.core.tables import Workspace
 from stratctl.journal import branch
 from stratctl.journal.branch import GitBranch
 from stratctl.journal.git import Git, GitFailed
+from stratctl.journal.heads import head_of, held_against
 from stratctl.journal.record import Takeover
 from stratctl.journal.store import Journal, audit, open_at, read_at
 from stratctl.journal.verify import totals_of
@@ -287,6 +289,19 @@ def test_a_remote_that_was_wound_back_between_runs_is_noticed(how: str, line: Li
     read_at(line.place(line.machine()), ENVIRONMENT)
     git(machine, "push", "--quiet", "--force", "origin", f"{newest}:{REF}")
     line.opened(machine).close()
+
+
+def test_a_machine_that_never_saw_it_finds_it_by_a_kept_head(line: Line) -> None:
+    """A branch that was pushed back is a whole journal to a new clone, but for who kept a head."""
+    with line.opened(line.machine()) as journal:
+        for event in settled(FIRST):
+            journal.append(event)
+        kept = head_of(journal.entries(), "2026-11-21T10:00:00Z").line()
+    git(line.remote, "update-ref", REF, f"{line.head()}~1")
+    report = partial(audit, line.place(line.machine()), ENVIRONMENT, Workspace(threads=1))
+    assert report().holds
+    (finding,) = report(partial(held_against, [("kept", kept)], "")).findings
+    assert finding.startswith("kept: the journal was cut off: it had 5 entries")
 
 
 def test_the_users_work_is_left_alone(line: Line) -> None:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from stratctl.core.errors import JournalError, JournalForeign, JournalTampered
+from stratctl.core.errors import JournalError, JournalTampered
 from stratctl.journal.chain import read
 from stratctl.journal.merkle import root
-from stratctl.journal.record import NO_PREVIOUS, Applied, Resume, decode, encode, schema
+from stratctl.journal.record import NO_PREVIOUS, Resume, decode, encode, schema
 from stratctl.journal.store import open_journal
 from tests.journal.story import ENVIRONMENT, REALM, Clock, everything, write
 
@@ -38,19 +38,6 @@ def test_reading_gives_what_was_written() -> None:
         prev = entry.digest
     assert again == DATA
     assert chain.warnings == ()
-
-
-@pytest.mark.parametrize("flip", [0x01, 0x20, 0x80, 0xFF])
-def test_every_flipped_byte_is_noticed(flip: int) -> None:
-    """Wherever a byte differs: an error that names the line, or its tail is said to be torn."""
-    for seq, line in enumerate(LINES, start=1):
-        # What stands before the changed line needs no second look: it is a chain of its own.
-        for place in range(len(line)):
-            changed = bytearray(line)
-            changed[place] ^= flip
-            prev = json.loads(LINES[seq - 2])["h"] if seq > 1 else NO_PREVIOUS
-            with pytest.raises((JournalTampered, JournalForeign)):
-                decode(bytes(changed).split(b"\n")[0], seq=seq, prev=prev)
 
 
 @given(
@@ -78,40 +65,6 @@ def test_every_changed_last_byte_is_noticed() -> None:
     assert read(DATA[:-1] + b"\0").warnings[0].code == "W_TORN_TAIL"
 
 
-@pytest.mark.parametrize(
-    ("change", "seq"),
-    [
-        (LINES[:4] + LINES[5:], 5),
-        ([*LINES[:4], LINES[5], LINES[4], *LINES[6:]], 5),
-        (LINES[:5] + LINES[4:], 6),
-        ([*LINES[:4], LINES[0], *LINES[4:]], 5),
-        ([*LINES[:4], LINES[4].replace(b"\n", b"\r\n"), *LINES[5:]], 5),
-        ([b"\xef\xbb\xbf" + LINES[0], *LINES[1:]], 1),
-        ([*LINES[:4], b"\n", *LINES[4:]], 5),
-        ([*LINES[:4], LINES[4].replace(b",", b", ", 1), *LINES[5:]], 5),
-        ([*LINES[:4], b"[" * 100_000 + b"\n", *LINES[4:]], 5),
-        ([*LINES[:4], b'{"h":1}\n', *LINES[4:]], 5),
-    ],
-    ids=[
-        "deleted",
-        "swapped",
-        "repeated",
-        "genesis again",
-        "crlf",
-        "bom",
-        "empty line",
-        "a blank",
-        "deep",
-        "no hash",
-    ],
-)
-def test_a_changed_line_is_named(change: list[bytes], seq: int) -> None:
-    """The error carries the number of the line that does not fit."""
-    with pytest.raises(JournalTampered) as raised:
-        read(b"".join(change))
-    assert raised.value.seq == seq
-
-
 @pytest.mark.parametrize(("zeros", "step"), [(0, 1), (7, 16)])
 def test_a_tail_torn_at_every_byte_is_repaired(zeros: int, step: int, tmp_path: Path) -> None:
     """Cut anywhere in the last line, with or without NULs behind: the journal goes on."""
@@ -131,21 +84,6 @@ def test_a_tail_torn_at_every_byte_is_repaired(zeros: int, step: int, tmp_path: 
             assert len(journal.entries()) == kept
             journal.append(Resume("on"))
         assert len(read(path.read_bytes()).entries) == kept + 1
-
-
-def test_another_realm_or_environment_is_refused() -> None:
-    """A journal's realm is fixed for good; a journal that was copied in is noticed."""
-    with pytest.raises(JournalForeign, match="realm"):
-        read(DATA, realm="prod")
-    with pytest.raises(JournalForeign, match="environment"):
-        read(DATA, environment="prod")
-
-
-@pytest.mark.parametrize("change", [{"v": 2}, {"type": "novelty"}])
-def test_a_newer_version_is_refused(change: dict[str, object]) -> None:
-    """An intact line of an unknown version or type stops everything."""
-    with pytest.raises(JournalForeign, match="line 1"):
-        read(_sealed(json.loads(LINES[0]) | change))
 
 
 def test_every_line_fits_the_schema() -> None:
@@ -176,7 +114,7 @@ def test_a_field_of_another_shape_is_refused(kind: str, change: dict[str, object
     (line, *_) = (line for line in LINES if json.loads(line)["type"] == kind)
     said = json.loads(line)
     with pytest.raises(JournalTampered, match="proper"):
-        decode(_sealed(said | change)[:-1], seq=said["seq"], prev=said["prev"])
+        decode(sealed(said | change)[:-1], seq=said["seq"], prev=said["prev"])
 
 
 @pytest.mark.parametrize(
@@ -194,15 +132,7 @@ def test_a_field_of_another_shape_is_refused(kind: str, change: dict[str, object
 def test_a_line_of_another_shape_is_refused(change: dict[str, object]) -> None:
     """A line with a fitting hash still has to be exactly the entry that it says it is."""
     with pytest.raises(JournalTampered):
-        read(_sealed(json.loads(LINES[0]) | change))
-
-
-def test_a_clock_that_goes_backwards_is_said() -> None:
-    """The order is by number; the clock is only reported."""
-    one = encode(read(DATA).entries[0].event, seq=1, prev=NO_PREVIOUS, at="2026-02", run="r")
-    prev = decode(one[:-1], seq=1, prev=NO_PREVIOUS).digest
-    two = encode(Applied(None, None, "", complete=True), seq=2, prev=prev, at="2026-01", run="r")
-    assert [warning.code for warning in read(one + two).warnings] == ["W_JOURNAL_CLOCK"]
+        read(sealed(json.loads(LINES[0]) | change))
 
 
 def test_an_empty_journal_is_a_journal() -> None:
@@ -211,7 +141,7 @@ def test_an_empty_journal_is_a_journal() -> None:
     assert (chain.entries, chain.head, chain.warnings) == ((), "", ())
 
 
-def _sealed(said: dict[str, object]) -> bytes:
+def sealed(said: dict[str, object]) -> bytes:
     """A line with a hash that fits, whatever it says."""
 
     def canonical(value: object) -> bytes:

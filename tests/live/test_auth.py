@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratctl.core.errors import UsageError
-from stratctl.live.auth import HIDDEN, Credentials, Secret, credentials_from, sign
+from stratctl.core.secret import HIDDEN, Secret
+from stratctl.live.auth import Credentials, credentials_from, sign
 
 KEY = "2mC4ZvVd4goRkuJm+rjr9byUiaUW1b6tVN4xy9QXNSE="
 CREDENTIALS = Credentials(Secret("key"), Secret(KEY), Secret("pass"))

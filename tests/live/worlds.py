@@ -15,6 +15,7 @@ import httpx
 
 from stratctl.core.diagnostic import Span
 from stratctl.core.event import Answer, AnswerClass, Intent
+from stratctl.core.secret import Secret
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import (
     BOOKED_ROWS,
@@ -27,7 +28,7 @@ from stratctl.core.state import (
     Verb,
 )
 from stratctl.core.tables import Workspace
-from stratctl.live.auth import Credentials, Secret
+from stratctl.live.auth import Credentials
 from stratctl.live.client import ReadClient, WriteClient
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.limiter import Limiter

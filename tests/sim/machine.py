@@ -11,9 +11,10 @@ from stratctl.core.errors import GuardRefused, JournalTampered, PlanStale, Strat
 from stratctl.core.event import Event
 from stratctl.core.plan import Plan
 from stratctl.core.report import Applied
+from stratctl.core.secret import Secret
 from stratctl.journal.directory import Directory
 from stratctl.journal.store import Place
-from stratctl.live.auth import Credentials, Secret
+from stratctl.live.auth import Credentials
 from stratctl.live.client import ReadClient
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.limiter import Limiter

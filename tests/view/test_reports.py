@@ -31,8 +31,8 @@ from stratctl.core.report import (
     Tally,
 )
 from stratctl.core.state import Verb
+from stratctl.view import audit, report
 from stratctl.view import json as json_view
-from stratctl.view import report
 from stratctl.view.story import Story
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -99,8 +99,8 @@ TEXTS: dict[str, str] = {
     "applied.json": json_view.applied(TROUBLED, 6),
     "status.txt": report.status(STATUS),
     "status.json": json_view.status(STATUS),
-    "audit.txt": report.audit(AUDIT),
-    "audit-broken.txt": report.audit(BROKEN),
+    "audit.txt": audit.verified(AUDIT),
+    "audit-broken.txt": audit.verified(BROKEN),
     "audit.json": json_view.audit(BROKEN),
 }
 
@@ -329,7 +329,7 @@ def test_a_journal_entry_is_one_line() -> None:
         "participants": ["CUST01", "CUST02"],
         "acknowledgements": [],
     }
-    assert report.journal_line(entry) == (
+    assert audit.journal_line(entry) == (
         "     7  2026-11-21T09:00:00Z  intent     blue\\u000achip enroll rows=[2 rows] "
         "participants=CUST01,CUST02"
     )
