@@ -143,5 +143,57 @@ def head(state: State, *, out: Path | None) -> int:
     if out is None:
         state.console.result(line.decode())
     else:
-        write_file(out, line.decode())
+        write_file(out, line)
+    return Exit.DONE
+
+
+@audit.command()
+@click.option("--participant", metavar="CODE", default="", help="Evidence about them alone.")
+@click.option("--since", metavar="TIME", default="", help="From this day or time on, in UTC.")
+@click.option("--until", metavar="TIME", default="", help="Until this day or time, and all of it.")
+@click.option(
+    "--head",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Prove it against this kept head, instead of the head of now.",
+)
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The zip to write.",
+)
+@click.pass_obj
+def export(
+    state: State, *, participant: str, since: str, until: str, head: Path | None, out: Path
+) -> int:
+    """Write evidence that others can check by themselves.
+
+    A zip about one participant, or about a time: the entries of the journal, a proof for each that
+    it is in the journal of the head that is with it (RFC 6962), and a short script that checks all
+    of it with Python alone. What is about one participant shows nobody else. Where
+    STRATCTL_HEAD_KEY is set the head is signed.
+
+    \b
+    Examples:
+      stratctl audit export --participant CUST01 --out CUST01.zip
+      stratctl audit export --since 2026-10 --until 2026-10 --out october.zip
+    """
+    from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
+
+    if not (participant or since or until):
+        raise click.UsageError("say whose evidence, or of when: --participant, --since, --until")
+    made = pipeline.audit_export(
+        state.root(),
+        environment=state.env,
+        environ=Surroundings(os.environ),
+        participant=participant,
+        since=since,
+        until=until,
+        head=head,
+    )
+    write_file(out, made)
+    state.console.note(f"Wrote {out}: its README.txt says what it is and how it is checked.\n")
     return Exit.DONE

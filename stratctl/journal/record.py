@@ -42,7 +42,7 @@ VERSION = 1
 _CANONICAL = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True)
 NO_PREVIOUS = "0" * 64
 """``prev`` of the first line."""
-_BESIDE = ("rows", "body")
+BESIDE = ("rows", "body")
 """What ``h`` covers by its digest."""
 
 
@@ -312,7 +312,7 @@ def canonical(value: object) -> bytes:
 
 def _hash(said: Mapping[str, Any]) -> str:
     """``h`` of what a line says."""
-    left_out = ("h", *_BESIDE)
+    left_out = ("h", *BESIDE)
     return _sha256(canonical({key: said[key] for key in said if key not in left_out}))
 
 

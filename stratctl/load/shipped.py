@@ -1,4 +1,6 @@
-"""Files that travel with the package: the schemas, and the page about findings."""
+"""Files that travel with the package: the schemas, the page about findings, and the verifier
+of evidence.
+"""
 
 from __future__ import annotations
 

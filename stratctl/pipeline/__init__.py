@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "adopt",
     "apply",
+    "audit_export",
     "audit_head",
     "audit_log",
     "audit_trail",
@@ -409,6 +410,27 @@ def audit_head(root: Path, *, environment: str | None, environ: Mapping[str, str
 
     with Session(root, environment, environ) as session:
         return head_now(session).line()
+
+
+def audit_export(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    participant: str = "",
+    since: str = "",
+    until: str = "",
+    head: Path | None = None,
+) -> bytes:
+    """A bundle of evidence about a participant or a time, proven against a head that was kept, or
+    against the one of now. Raises UsageError, also where nothing is there that is asked for."""
+    from stratctl.journal.trail import Wanted
+    from stratctl.pipeline.keeping import evidence
+    from stratctl.pipeline.session import Session
+
+    wanted = Wanted(participant=participant, since=since, until=until)
+    with Session(root, environment, environ) as session:
+        return evidence(session, wanted, head)
 
 
 def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:

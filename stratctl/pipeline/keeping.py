@@ -1,4 +1,4 @@
-"""Heads of the journal: made, signed, written where somebody can take them, and held against it."""
+"""Heads of the journal, made, signed and held against it; and evidence that is proven by them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stratctl.core.errors import JournalUnavailable, UsageError
-from stratctl.journal.heads import Head, head_of, held_against, is_public_key, key_from, sign
+from stratctl.journal.evidence import VERIFIER, bundle
+from stratctl.journal.heads import (
+    Head,
+    NoHead,
+    contradiction,
+    doubt_of,
+    head_of,
+    held_against,
+    is_public_key,
+    key_from,
+    read_head,
+    sign,
+)
 from stratctl.journal.verify import unheld
+from stratctl.load.shipped import shipped
 from stratctl.pipeline.session import HEAD_KEY, timestamp
 
 if TYPE_CHECKING:
     from stratctl.core.secret import Secret
     from stratctl.journal.record import Entry
     from stratctl.journal.store import Closed
+    from stratctl.journal.trail import Wanted
     from stratctl.journal.verify import Held
     from stratctl.pipeline.session import Session
 
@@ -31,13 +45,42 @@ def head_keeper(session: Session) -> Closed:
 
 def head_now(session: Session) -> Head:
     """The head of the journal as it is. Raises UsageError where it has not begun."""
+    return _head(session, key_from(session.environ, HEAD_KEY), _begun(session))
+
+
+def evidence(session: Session, wanted: Wanted, kept: Path | None) -> bytes:
+    """A bundle of evidence against a head: the kept one, or that of now. Raises UsageError."""
     key = key_from(session.environ, HEAD_KEY)
+    entries = _begun(session)
+    head = _kept_head(kept, entries) if kept else _head(session, key, entries)
+    made = bundle(entries[: head.entries], head, wanted, shipped(f"docs/{VERIFIER}"))
+    if made is None:
+        raise UsageError(
+            "the journal has nothing about that", hint="see what it has with: stratctl audit log"
+        )
+    return made
+
+
+def _kept_head(path: Path, entries: Sequence[Entry]) -> Head:
+    """Raises UsageError for a file that is no head of this journal."""
+    try:
+        head = read_head(path.read_bytes())
+    except (OSError, NoHead) as error:
+        raise UsageError(f"{path} cannot be used: {error}") from error
+    why = contradiction(head, entries) or doubt_of(head, "")
+    if why:
+        raise UsageError(f"{path} cannot be used: {why}")
+    return head
+
+
+def _begun(session: Session) -> tuple[Entry, ...]:
+    """The entries of a journal that has some. Raises UsageError."""
     entries = session.read_journal().entries()
     if not entries:
         raise UsageError(
             "the journal has no entry yet", hint="the first apply begins it; then it has a head"
         )
-    return _head(session, key, entries)
+    return entries
 
 
 def kept_heads(paths: Sequence[Path], public_key: str) -> Held:

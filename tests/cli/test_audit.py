@@ -3,6 +3,7 @@
 import base64
 import csv
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +121,36 @@ def test_what_makes_no_sense_is_a_usage_error(
     refused = auditor("audit", *words)
     assert (refused.code, refused.out) == (Exit.USAGE, "")
     assert says in refused.err
+
+
+def test_evidence_is_written_for_somebody_to_check(
+    auditor: Auditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed with the key of the environment, or proven by a head that was kept before."""
+    monkeypatch.setenv("STRATCTL_HEAD_KEY", KEY)
+    assert auditor("audit", "head", "--out", "kept.json").code == Exit.DONE
+    assert auditor("halt", "--reason", "look").code == Exit.DONE
+    for more, entries in (((), 60), (("--head", "kept.json"), 59)):
+        asked = ("audit", "export", "--participant", "CUST01", "--out", "CUST01.zip", *more)
+        written = auditor(*asked)
+        assert (written.code, "its README.txt says" in written.err) == (Exit.DONE, True)
+        with zipfile.ZipFile("CUST01.zip") as bundle:
+            head = json.loads(bundle.read("head.json"))
+            assert (head["entries"], bool(head["signature"])) == (entries, True)
+            assert "CUST02" not in bundle.read("entries.jsonl").decode()
+    other = json.loads((auditor.root / "kept.json").read_text()) | {"digest": "0" * 64}
+    (auditor.root / "other.json").write_text(json.dumps(other))
+    (auditor.root / "kept.json").write_text("{}")
+    for words, says in (
+        ((), "say whose evidence"),
+        (("--participant", "NOBODY"), "the journal has nothing about that"),
+        (("--since", "2020", "--head", "kept.json"), "kept.json cannot be used"),
+        (("--since", "2020", "--head", "other.json"), "was written anew"),
+        (("--since", "2020", "--head", "nowhere.json"), "nowhere.json cannot be used"),
+    ):
+        refused = auditor("audit", "export", "--out", "x.zip", *words)
+        assert (refused.code, says in refused.err) == (Exit.USAGE, True), refused.err
+    assert not Path("x.zip").exists()
 
 
 def test_a_key_that_is_none_stops_a_run_before_it_begins(
