@@ -197,3 +197,64 @@ def export(
     write_file(out, made)
     state.console.note(f"Wrote {out}: its README.txt says what it is and how it is checked.\n")
     return Exit.DONE
+
+
+@audit.command()
+@click.option(
+    "--ledger",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The platform's own record: CSV or Parquet with participant_code, strategy, contributed,"
+    " withdrawn.",
+)
+@click.option("--live", is_flag=True, help="The provider's Operations and Executions.")
+@format_option("text", "json", "csv")
+@click.pass_obj
+def reconcile(state: State, *, ledger: Path | None, live: bool, chosen: str | None) -> int:
+    """Compare the journal with a ledger, or with the provider.
+
+    A ledger is what the platform's own books say each participant put into each Strategy, and took
+    out. Told are who is missing from it, who is extra in it, and who is different, with amounts.
+    The journal counts what settled, and names what is under way.
+
+    With --live every Operation of the journal is read from the provider again, with its Executions,
+    and so are Operations of the same Strategies that the journal does not know.
+
+    \b
+    Exit codes:
+      0  they agree
+      1  they differ, or the ledger cannot be read
+
+    \b
+    Examples:
+      stratctl audit reconcile --ledger books.csv
+      stratctl audit reconcile --ledger books.parquet --format csv > differences.csv
+      stratctl audit reconcile --live
+    """
+    from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
+    from stratctl.view import reconciliation as view
+
+    if (ledger is None) is not live:
+        raise click.UsageError("say with what: --ledger FILE, or --live")
+    state.choose(chosen)
+    if ledger is not None:
+        found = pipeline.audit_reconcile(state.root(), environment=state.env, ledger=ledger)
+    else:
+        found = pipeline.audit_reconcile_live(
+            state.root(),
+            environment=state.env,
+            environ=Surroundings(os.environ),
+            progress=state.console.progress,
+        )
+    code = Exit.DONE if found.agrees else Exit.ERROR
+    console = state.console
+    if state.format == "json":
+        console.result(view.as_json(found, code))
+    elif state.format == "csv":
+        for line in view.as_csv(found):
+            console.result(line)
+    else:
+        shown = view.as_text(found, color=console.colors_results, verbose=bool(state.verbose))
+        console.result(shown)
+    return code

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         AuditReport,
         Formatted,
         Progress,
+        Reconciliation,
         Resolved,
         Status,
         TrailRow,
@@ -44,6 +45,8 @@ __all__ = [
     "audit_export",
     "audit_head",
     "audit_log",
+    "audit_reconcile",
+    "audit_reconcile_live",
     "audit_trail",
     "audit_verify",
     "fmt",
@@ -410,6 +413,28 @@ def audit_head(root: Path, *, environment: str | None, environ: Mapping[str, str
 
     with Session(root, environment, environ) as session:
         return head_now(session).line()
+
+
+def audit_reconcile(root: Path, *, environment: str | None, ledger: Path) -> Reconciliation:
+    """The journal beside a platform's own ledger of participants: CSV or Parquet. Raises InputError
+    with every mistake in that file, and UsageError."""
+    from stratctl.pipeline.reconciling import with_ledger
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, {}) as session:
+        return with_ledger(session, ledger)
+
+
+def audit_reconcile_live(
+    root: Path, *, environment: str | None, environ: Mapping[str, str], progress: Progress
+) -> Reconciliation:
+    """The journal beside the provider's Operations and Executions, all of which are read again.
+    Sends nothing. Raises ProviderError and InputError."""
+    from stratctl.pipeline.reconciling import with_live
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, environ) as session:
+        return with_live(session, progress)
 
 
 def audit_export(

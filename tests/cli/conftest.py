@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from stratctl.cli.running import run
+from stratctl.journal.store import open_journal
+from tests.journal.story import REALM, Clock, everything
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,3 +100,37 @@ def world(
         process.terminate()
         assert process.wait(timeout=10) == 0
         said.close()
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """A project with a journal, and no provider."""
+
+    root: Path
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *words: str) -> Said:
+        """Run one command line in the project."""
+        self.capsys.readouterr()
+        code = run(words)
+        captured = self.capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+    @property
+    def journal(self) -> Path:
+        """Its open segment."""
+        return self.root / ".stratctl" / "journal" / "sandbox" / "journal.jsonl"
+
+
+@pytest.fixture
+def auditor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Auditor:
+    """Sixty entries, of which none is open."""
+    assert run(["-q", "init", str(tmp_path)]) == 0
+    monkeypatch.chdir(tmp_path)
+    place = tmp_path / ".stratctl" / "journal"
+    with open_journal(place, "sandbox", REALM, clock=Clock(), run="run-1") as journal:
+        for event in everything()[:-3]:
+            journal.append(event)
+    return Auditor(tmp_path, capsys)

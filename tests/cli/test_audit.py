@@ -4,52 +4,14 @@ import base64
 import csv
 import json
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from stratctl.cli.exits import Exit
-from stratctl.cli.running import run
-from stratctl.journal.store import open_journal
-from tests.cli.conftest import Said
-from tests.journal.story import REALM, Clock, everything
+from tests.cli.conftest import Auditor
 
 KEY = base64.b64encode(bytes(range(32))).decode()
-
-
-@dataclass(frozen=True)
-class Auditor:
-    """A project with a journal, and no provider."""
-
-    root: Path
-    capsys: pytest.CaptureFixture[str]
-
-    def __call__(self, *words: str) -> Said:
-        """Run one command line in the project."""
-        self.capsys.readouterr()
-        code = run(words)
-        captured = self.capsys.readouterr()
-        return Said(code, captured.out, captured.err)
-
-    @property
-    def journal(self) -> Path:
-        """Its open segment."""
-        return self.root / ".stratctl" / "journal" / "sandbox" / "journal.jsonl"
-
-
-@pytest.fixture
-def auditor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Auditor:
-    """Sixty entries, of which none is open."""
-    assert run(["-q", "init", str(tmp_path)]) == 0
-    monkeypatch.chdir(tmp_path)
-    place = tmp_path / ".stratctl" / "journal"
-    with open_journal(place, "sandbox", REALM, clock=Clock(), run="run-1") as journal:
-        for event in everything()[:-3]:
-            journal.append(event)
-    return Auditor(tmp_path, capsys)
 
 
 def test_the_log_shows_what_is_asked_for(auditor: Auditor) -> None:

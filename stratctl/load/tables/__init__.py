@@ -21,7 +21,7 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.tables import Workspace
 from stratctl.documents import Entries
 from stratctl.load.files import Folder, Refused
-from stratctl.load.tables.cells import AMOUNTS, MEMBERS, SHOWN_MAX, Sheet
+from stratctl.load.tables.cells import AMOUNTS, LEDGER, MEMBERS, SHOWN_MAX, Sheet
 from stratctl.load.tables.csv_text import read_csv
 from stratctl.load.tables.json_lines import read_json_lines
 from stratctl.load.tables.parquet import read_parquet
@@ -29,6 +29,7 @@ from stratctl.load.tables.sql import Answer, Query, read_query
 
 __all__ = [
     "AMOUNTS",
+    "LEDGER",
     "MEMBERS",
     "SHOWN_MAX",
     "SUFFIXES",

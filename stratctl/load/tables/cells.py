@@ -17,7 +17,7 @@ from stratctl.core.diagnostic import Diagnostic, Span
 from stratctl.core.tables import Table, Workspace
 from stratctl.core.words import count
 from stratctl.documents import AMOUNT_TYPES, ENTRY_ROWS, FUNDING_ROWS, Entries, problem
-from stratctl.documents.grammar import AMOUNT, PARTICIPANT_CODE
+from stratctl.documents.grammar import AMOUNT, NAME, PARTICIPANT_CODE
 from stratctl.load.text import strange_character
 
 ROWS_MAX = 20_000_000
@@ -48,6 +48,18 @@ MEMBERS = Sheet(
     ("participant_code",),
 )
 AMOUNTS = Sheet(FUNDING_ROWS, ("participant_code", "amount"), ("participant_code", "amount"))
+LEDGER = Sheet(
+    {
+        "participant_code": "VARCHAR",
+        "strategy": "VARCHAR",
+        "contributed": "AMOUNT",
+        "withdrawn": "AMOUNT",
+        "line": "INTEGER",
+    },
+    ("participant_code", "strategy", "contributed", "withdrawn"),
+    ("participant_code", "strategy", "contributed", "withdrawn"),
+)
+"""What a platform's own books say of each participant; nothing that is declared."""
 
 _MADE_FROM = {"exited": "status"}
 """Where a checked column is called otherwise than the written one."""
@@ -163,7 +175,7 @@ def checked(
     if mistakes.count:
         return None, mistakes.told()
     if table is None or not rows:
-        return None, [no_rows(found)]
+        return None, [no_rows(found, sheet)]
     return Entries(found.file, found.has_lines, table), []
 
 
@@ -274,6 +286,8 @@ def _broken(found: Found, column: str) -> str:
     value = _value(found, column)
     if column == "participant_code":
         return f"coalesce(NOT regexp_full_match({value}, '{PARTICIPANT_CODE}'), true)"
+    if column == "strategy":
+        return f"coalesce(NOT regexp_full_match({value}, '{NAME}'), true)"
     if column in AMOUNT_COLUMNS:
         missing = "false" if column == "withdrawn" or found.sparse else "true"
         if _is_number(found, column):
@@ -341,6 +355,8 @@ def _bad_cell(found: Found, line: int, field: str, cell: str | None) -> Diagnost
         if cell and re.fullmatch(r"[0-9]\.[0-9]+E\+?[0-9]+|[0-9]+-[A-Za-z]{3}|[0-9]{1,5}", cell):
             hint += "; a spreadsheet has changed it: format the column as text first"
         return problem("E_CODE_SYNTAX", said + strange_character(cell or ""), span, hint)
+    if field == "strategy":
+        return problem("E_NAME_SYNTAX", said, span, "write the Strategy's name")
     if field == "status":
         return problem("E_TABLE_STATUS", said, span, "write active or exited, or leave it empty")
     if field == "auto_rebalance":
@@ -361,10 +377,10 @@ def too_many(file: str, rows: int) -> Diagnostic:
     return problem("E_TABLE_ROWS", detail, Span(file), "split it into several cohorts")
 
 
-def no_rows(found: Found) -> Diagnostic:
+def no_rows(found: Found, sheet: Sheet) -> Diagnostic:
     """A table without rows: omission is never a sale."""
     span = Span(found.file, 1, 1) if found.has_lines else Span(found.file)
-    hint = "to sell what they hold, list them with status exited"
+    hint = "" if sheet is LEDGER else "to sell what they hold, list them with status exited"
     return problem("E_EMPTY_TABLE", "the table has no rows", span, hint)
 
 

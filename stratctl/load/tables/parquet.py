@@ -63,7 +63,7 @@ def column_problems(kinds: Mapping[str, str], file: str, sheet: Sheet) -> list[D
         if name in AMOUNT_COLUMNS and kind != "VARCHAR" and exact_scale(kind) is None:
             hint = "use DECIMAL(18,2), BIGINT or text: a binary float does not hold cents exactly"
             found.append(problem("E_TABLE_TYPE", f"{name} is {kind}", span, hint))
-        if name in {"participant_code", "status"} and kind != "VARCHAR":
+        if name in {"participant_code", "strategy", "status"} and kind != "VARCHAR":
             found.append(problem("E_TABLE_TYPE", f"{name} is {kind}", span, "use text (VARCHAR)"))
         if name == "auto_rebalance" and kind != "BOOLEAN":
             found.append(problem("E_TABLE_TYPE", f"{name} is {kind}", span, "use BOOLEAN"))
