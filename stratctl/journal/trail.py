@@ -61,7 +61,10 @@ class Wanted:
             entry.run.startswith(self.run)
             and (not self.strategy or strategy == self.strategy)
             and (not self.participant or self.participant in participants_of(event, call))
-            and any(each.startswith(self.request_id) for each in _request_ids(event))
+            and (
+                not self.request_id
+                or any(each.startswith(self.request_id) for each in _request_ids(event))
+            )
             and entry.at[: len(self.since)] >= self.since
             and entry.at[: len(self.until)] <= self.until
         )

@@ -95,12 +95,15 @@ def test_a_participants_evidence_adds_up_to_what_the_journal_counts() -> None:
         said = checked(made(Wanted(participant=code)))
         assert f"moved for {code} in blue-chip: {came} in, {went} out, in minor units" in said
         assert said[-1] == "everything in the bundle is proven"
+        assert "some entries, or parts of them: there may be more about the same" in said
 
 
 def test_the_evidence_of_a_time_is_whole() -> None:
     """Every entry of it, with bodies and rows."""
     data = made(ALL)
-    assert checked(data)[-1] == "everything in the bundle is proven"
+    said = checked(data)
+    assert said[-1] == "everything in the bundle is proven"
+    assert f"every entry from 1 to {len(ENTRIES)}, whole" in said
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         lines = archive.read("entries.jsonl").splitlines()
         assert b"from 2026-11 on" in archive.read("README.txt").replace(b"\n", b" ")
@@ -162,6 +165,8 @@ def test_a_changed_bundle_proves_nothing(
     ("change", "why"),
     [
         (lambda all: all.pop(7), "entry 9 does not follow the one before it"),
+        (lambda all: _first(all, "outcome")["entry"].pop("rows"), "the one before it, whole"),
+        (lambda all: _first(all, "intent")["entry"].pop("body"), "entry 3 does not follow"),
         (lambda all: _first(all, "intent")["entry"].update(body="{}"), "has another body"),
         (lambda all: _first(all, "outcome")["entry"]["rows"].pop(), "has other rows"),
     ],
@@ -170,6 +175,18 @@ def test_a_changed_time_proves_nothing(change: Callable[[list[Any]], object], wh
     """Nothing in the middle can be left out, and whole entries are whole."""
     with pytest.raises(VERIFIER.Broken, match=why):
         checked(rewritten(made(ALL), ENTRIES_FILE, change))
+
+
+def test_what_is_whole_is_seen_and_not_believed() -> None:
+    """Whoever leaves something out and says so in the bundle has that said to the reader."""
+
+    def left_out(all: list[Any]) -> None:
+        all.pop(7)
+
+    changed = rewritten(made(ALL), "bundle.json", lambda all: all[0].update(complete=False))
+    assert f"every entry from 1 to {len(ENTRIES)}, whole" in checked(changed)
+    said = checked(rewritten(changed, ENTRIES_FILE, left_out))
+    assert "some entries, or parts of them: there may be more about the same" in said
 
 
 def test_whose_signature_it_is() -> None:

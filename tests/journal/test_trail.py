@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stratctl.core.report import TrailRow
-from stratctl.journal.record import NAMES
+from stratctl.journal.record import NAMES, Adopted
 from stratctl.journal.trail import Wanted, participants_of, rows_of, trail
 from stratctl.view.audit import journal_csv, journal_table
 from tests.journal.story import STRATEGY
@@ -24,6 +24,8 @@ def table(wanted: Wanted) -> list[TrailRow]:
 def test_who_asks_for_nothing_gets_all() -> None:
     """Every entry, in order, each with the call that it is about."""
     assert [entry for entry, _, _ in ALL] == list(ENTRIES)
+    bare = replace(ENTRIES[-1], event=Adopted(STRATEGY, "id", (), ()))
+    assert [entry for entry, _, _ in trail([bare], Wanted())] == [bare]
     about = {NAMES[type(entry.event)] for entry, call, _ in ALL if call}
     assert about == {"intent", "attempt", "answer", "outcome", "abandoned"}
 
