@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -377,6 +378,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
         assert sandbox.stdout is not None
         assert json.loads(sandbox.stdout.readline())
         lines = credentials.read_text().splitlines()
+        lines.append(f"STRATCTL_HEAD_KEY={b64encode(b'k' * 32).decode()}")
         keys = dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
         yield Runner(temp, workspace, environment, keys)
     finally:
@@ -499,10 +501,18 @@ def test_what_was_merged_is_planned_published_and_applied(runner: Runner, tmp_pa
     applied = runner.run("apply.yml", "apply", "Apply")
     assert applied.returncode == 0, applied.stderr
     assert list(journal.rglob("*.jsonl")), "the journal lies on the disk that outlives the run"
+    assert list(runner.workspace.glob(kept_heads())), "the head is where it is taken from"
     assert runner.run("apply.yml", "apply", "Verify the log").returncode == 0
 
     assert runner.run("apply.yml", "plan", "Plan").returncode == 0
     assert runner.outputs["changes"] == "false"
+
+
+def kept_heads() -> str:
+    """What the artifact with the signed head is made of."""
+    jobs = load("apply.yml")["jobs"]["apply"]["steps"]
+    (step,) = (step for step in jobs if step["name"] == "Keep the signed head")
+    return str(step["with"]["path"])
 
 
 def test_another_plan_than_the_approved_one_is_refused(runner: Runner, tmp_path: Path) -> None:
