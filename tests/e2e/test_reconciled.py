@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from stratctl import pipeline
-from stratctl.core.event import Answer, Event, Outcome
+from stratctl.core.event import Answer, Event, Intent, IntentRow, Outcome
 from stratctl.core.report import LiveDifference, Reconciliation
 from stratctl.core.surroundings import Surroundings
 from stratctl.journal.chain import read
@@ -87,6 +87,24 @@ def test_an_honest_journal_agrees_and_a_rewritten_one_does_not(project: Project)
     project.journal.write_bytes(honest)
     rewrite(project, lambda e: replace(e, status="failed") if isinstance(e, Outcome) else e)
     assert details(reconciled(project)) == ["failed in the journal, settled at the provider"] * 2
+    project.journal.write_bytes(honest)
+
+    def one_more(event: Event | Word) -> Event | Word:
+        if isinstance(event, Intent) and event.rows:
+            return replace(event, rows=(*event.rows, IntentRow(codes[3], 10000)))
+        if isinstance(event, Outcome):
+            invented = replace(event.rows[0], participant_code=codes[3])
+            return replace(event, rows=(*event.rows, invented))
+        return event
+
+    project.journal.write_bytes(honest)
+    rewrite(project, one_more)
+    doubts = details(reconciled(project))
+    assert (
+        doubts
+        == [f"its end is in doubt again: 1 participant without an Execution, the first {codes[3]}"]
+        * 2
+    )
     project.journal.write_bytes(honest)
     first = project.witness("core").operations[0]["id"]
 
