@@ -106,7 +106,9 @@ def verify(state: State, *, heads: tuple[Path, ...], public_key: str, chosen: st
     if state.format == "json":
         state.console.result(json.audit(found))
     else:
-        state.console.result(view.verified(found, color=state.console.colors_results))
+        console = state.console
+        shown = view.verified(found, color=console.colors_results, width=console.width)
+        console.result(shown)
     return Exit.DONE if found.holds else Exit.ERROR
 
 
@@ -255,6 +257,11 @@ def reconcile(state: State, *, ledger: Path | None, live: bool, chosen: str | No
         for line in view.as_csv(found):
             console.result(line)
     else:
-        shown = view.as_text(found, color=console.colors_results, verbose=bool(state.verbose))
+        shown = view.as_text(
+            found,
+            color=console.colors_results,
+            verbose=bool(state.verbose),
+            width=console.width,
+        )
         console.result(shown)
     return code

@@ -134,14 +134,14 @@ UNSEEN = (
 )
 
 
-def verified(report: AuditReport, *, color: bool = False) -> str:
+def verified(report: AuditReport, *, color: bool = False, width: int = WIDTH) -> str:
     """Whether the journal holds, everything that does not, and what was not looked at."""
     paint = Paint(color)
     lines = [f"{paint('red', BLOCKED)} {safe(finding)}" for finding in report.findings]
     if report.repaired:
         lines.append(f"repaired: {safe(report.repaired)}")
     for kept in report.kept:
-        lines += wrapped(safe(kept), WIDTH, rest="  ")
+        lines += wrapped(safe(kept), width, rest="  ")
     figures = (
         f"{count(report.entries, 'entry', 'entries')}, {count(report.intents, 'intent')}, "
         f"{count(report.outcomes, 'outcome')}"
@@ -151,7 +151,7 @@ def verified(report: AuditReport, *, color: bool = False) -> str:
     )
     lines.append(paint("bold", f"The journal of {safe(report.environment)} {verdict} ({figures})."))
     if not report.heads:
-        lines += wrapped(UNSEEN, WIDTH)
+        lines += wrapped(UNSEEN, width)
     if report.head:
         lines.append(f"Head: {safe(report.head)}")
     return "\n".join(lines) + "\n"

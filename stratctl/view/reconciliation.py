@@ -14,17 +14,19 @@ SHOWN = 20
 """Differences that are told one by one; all of them with -v, as JSON and as CSV."""
 
 
-def as_text(found: Reconciliation, *, color: bool = False, verbose: bool = False) -> str:
+def as_text(
+    found: Reconciliation, *, color: bool = False, verbose: bool = False, width: int = WIDTH
+) -> str:
     """Each difference with its amounts, and one line that sums them up."""
     paint = Paint(color)
     texts = [_ledger_text(one) for one in found.ledger] + [_live_text(one) for one in found.live]
     lines: list[str] = []
     for text in texts if verbose else texts[:SHOWN]:
-        lines += wrapped(text, WIDTH, first=f"{paint('red', BLOCKED)} ", rest="    ")
+        lines += wrapped(text, width, first=f"{paint('red', BLOCKED)} ", rest="    ")
     if len(texts) > SHOWN and not verbose:
         lines.append(f"and {len(texts) - SHOWN:,} more: all of them with -v, or --format csv")
-    lines += [paint("bold", line) for line in wrapped(_summary(found), WIDTH, rest="      ")]
-    lines += wrapped(_sums(found.ledger), WIDTH) if found.ledger else []
+    lines += [paint("bold", line) for line in wrapped(_summary(found), width, rest="      ")]
+    lines += wrapped(_sums(found.ledger), width) if found.ledger else []
     if found.head:
         lines.append(f"Head: {safe(found.head)}")
     return "\n".join(lines) + "\n"
