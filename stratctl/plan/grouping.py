@@ -2,7 +2,8 @@
 
 A plan for the flows of one Strategy is a set of targets whose participants may be rebalanced after
 their flows, and a partition of the inflows and of the outflows into groups that share a vector.
-Who is rebalanced accepts every vector that can be carried out; everybody else accepts a box.
+Who is rebalanced accepts every vector that can be carried out and leaves something to trade: a sell
+and a buy that reach their minimum. Everybody else accepts a box.
 
 ::
 
@@ -13,7 +14,7 @@ A rebalance that is needed anyway takes further participants for nothing, so ske
 saves a call there, only sells. Without one, groups are worth as many calls as rebalances would
 cost. For few distinct boxes every partition is tried, and for very few every choice of who is
 rebalanced as well; beyond, the widest boxes are joined first, and the lower bound says how far
-from proven that is.
+from proven that is. The bound asks nothing of what a rebalance can trade.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
+from heapq import heappop, heappush
 from itertools import combinations, product
 
+from stratctl.core.money import WEIGHT_ONE_E18
 from stratctl.plan.boxes import (
     Box,
     Portfolio,
@@ -38,6 +41,9 @@ EXACT_CALLS_MAX = 12
 
 EXACT_SELLS_MAX = 6
 """Up to so many, every choice of who is rebalanced is tried as well."""
+
+PARTS_MAX = 400
+"""So many parts of a box are looked into for a vector that leaves everybody something to trade."""
 
 GROUPS_MAX = 4
 """More calls of one verb than this are not spent on sharing, unless flows need them."""
@@ -60,6 +66,10 @@ class Vintage:
     """Vectors that can be carried out: no leg below its minimum, none larger than the holding."""
     knees: Shares
     """Per asset the share that lands exactly on target, cut to what a share can be."""
+    over: Shares
+    """Per asset the share from which on a rebalance has a leg of one kind that is worth sending."""
+    under: Shares
+    """Per asset the share up to which it has one of the other kind."""
     flow_e8: int
     buying: bool
     sold_anyway_e8: int
@@ -84,6 +94,55 @@ class Vintage:
         """No vector that can be carried out ends in band."""
         return self.may_rebalance and not self.accepts.meet(self.carries).feasible
 
+    def can_trade(self, shares: Shares) -> bool:
+        """Whether a rebalance after this vector has a sell and a buy that reach their minimum."""
+        return any(map(int.__ge__, shares, self.over)) and any(map(int.__le__, shares, self.under))
+
+    @property
+    def may_strand(self) -> bool:
+        """Whether there may be a vector after which a rebalance has nothing to trade."""
+        return min(self.over) > 0 or max(self.under) < WEIGHT_ONE_E18
+
+    @cached_property
+    def trading(self) -> tuple[Box, ...]:
+        """All vectors that can be carried out and leave a rebalance something to trade."""
+        assets, carries = range(len(self.over)), self.carries
+        if not self.may_strand:
+            return (carries,) if carries.feasible else ()
+        parts = (
+            replace(
+                carries,
+                low=tuple(self.over[i] if i == more else 0 for i in assets),
+                high=tuple(
+                    min(carries.high[i], self.under[i]) if i == less else carries.high[i]
+                    for i in assets
+                ),
+            )
+            for more in assets
+            for less in assets
+            if more != less and self.over[more] <= carries.high[more] and self.under[less] >= 0
+        )
+        return tuple(part for part in parts if part.feasible)
+
+    @property
+    def helped(self) -> bool:
+        """Whether some vector ends in band, or where a rebalance can bring it there."""
+        return self.accepts.meet(self.carries).feasible or (
+            self.may_rebalance and bool(self.trading)
+        )
+
+    def sent_at(self, weights: Shares) -> Vintage | None:
+        """Who accepts these weights alone and is left where it is then.
+
+        Where they cannot be carried out, another vector can if there is any: money moves rather
+        than waits. None: there is none, or nobody asked for more than the weights.
+        """
+        resigned = replace(self, may_rebalance=False, accepts=Box.at(weights))
+        if self.carries.holds(weights):
+            return resigned
+        nearest = _cheapest_anyhow((self,), (self,), self.carries) if self.may_rebalance else None
+        return replace(resigned, accepts=Box.at(nearest.shares)) if nearest else None
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -94,6 +153,11 @@ class Group:
     rebalanced: tuple[Vintage, ...]
     sells_e8: int
     """Of the rebalances that follow."""
+
+    @property
+    def stranded(self) -> tuple[Vintage, ...]:
+        """Those that end out of band, where no rebalance can trade."""
+        return tuple(v for v in self.rebalanced if not v.can_trade(self.shares))
 
     @property
     def members(self) -> int:
@@ -234,7 +298,7 @@ class _Search:
 
     @cached_property
     def _least_sells_e8(self) -> int:
-        return sum(_group_of((vintage,)).sells_e8 for vintage in self.every)
+        return sum(group.sells_e8 for v in self.every for group in _formed((v,), None))
 
     def _calls(self, members: int) -> int:
         return -(-members // self.question.per_call)
@@ -291,8 +355,7 @@ def _as_kept(
         return None
     members: dict[Shares, list[Vintage]] = {}
     for vintage in side:
-        asked = _required(vintage, free)
-        fits = [(_sells_e8(vintage, shares), shares) for shares in kept if asked.holds(shares)]
+        fits = [(_sells_e8(vintage, s), s) for s in kept if _serves(s, vintage, free)]
         if not fits:
             return None
         members.setdefault(min(fits)[1], []).append(vintage)
@@ -313,21 +376,52 @@ def _groupings(
         real = {v.key: v for v in side}
         for asked, limit in ((side, most), (sparing, _groups_max(side))):
             grouped = _fewest_groups(asked, free)
-            if grouped is not None and len(grouped) <= limit:
-                yield tuple(_group_of(tuple(real[v.key] for v in group), free) for group in grouped)
+            if grouped is None:
+                continue
+            parts = [tuple(real[v.key] for v in part) for part in grouped]
+            # One vector that leaves many something to trade may sell a lot for it.
+            for form in (_formed, _peeled) if any(v.may_strand for v in side) else (_formed,):
+                groups = tuple(group for part in parts for group in form(part, free))
+                if len(groups) <= limit:
+                    yield groups
 
 
 # --- one group ------------------------------------------------------------------------------------
 
 
-def _group_of(vintages: tuple[Vintage, ...], free: frozenset[int] | None = None) -> Group:
-    """The cheapest vector for all of them. ``free``: targets that may be rebalanced; None: all."""
+def _formed(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Iterator[Group]:
+    """The cheapest vector for all of them; several where each leaves somebody nothing to trade.
+
+    ``free``: targets that may be rebalanced; None: all.
+    """
     found = _cheapest(vintages, free)
+    if found is not None:
+        yield found
+    else:
+        yield from _peeled(vintages, free)
+
+
+def _peeled(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Iterator[Group]:
+    """The cheapest vector for those whom it leaves something to trade, and others for the rest."""
+    found = _cheapest(vintages, free, parts_max=1)
     assert found is not None, "a group is formed only where the shared-vector test passed"
-    return found
+    stranded = found.stranded
+    keys = {v.key for v in stranded}
+    served = tuple(v for v in vintages if v.key not in keys)
+    if served:
+        yield _group_at(served, found.shares)
+    else:
+        assert len(vintages) > 1, "who is grouped has a vector at least alone"
+        half = len(vintages) // 2
+        yield from _formed(vintages[:half], free)
+        stranded = vintages[half:]
+    if stranded:
+        yield from _formed(stranded, free)
 
 
-def _cheapest(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Group | None:
+def _cheapest(
+    vintages: tuple[Vintage, ...], free: frozenset[int] | None, *, parts_max: int = PARTS_MAX
+) -> Group | None:
     """The cheapest group over every choice of who is held in band; None: no vector for all.
 
     With many, those whom the others leave room for are held in band one after another, most sells
@@ -345,7 +439,7 @@ def _cheapest(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Gro
         held = [loose, _joined(vintages, tight, loose), []]
     best: Group | None = None
     for chosen in held:
-        group = _priced(vintages, tight + chosen)
+        group = _priced(vintages, tight + chosen, parts_max=parts_max)
         if group and (
             best is None or (group.sells_e8, group.shares) < (best.sells_e8, best.shares)
         ):
@@ -369,12 +463,45 @@ def _joined(
     return joined
 
 
-def _priced(vintages: tuple[Vintage, ...], held: Sequence[Vintage]) -> Group | None:
-    """The cheapest vector with which everybody in ``held`` is in band; None: there is none."""
+def _priced(
+    vintages: tuple[Vintage, ...], held: Sequence[Vintage], *, parts_max: int
+) -> Group | None:
+    """The cheapest vector with which everybody in ``held`` is in band, and everybody else is or
+    can trade; None: none was found.
+
+    What can trade is many boxes. So the cheapest vector is looked for as if everybody could, and
+    where it strands somebody, in each part of the box that does not; the cheapest of all parts is
+    looked into first, so the first vector that serves is the best. ``parts_max`` of one asks for
+    the cheapest vector whomever it strands.
+    """
     carried = reduce(Box.meet, (v.carries for v in vintages))
-    box = reduce(Box.meet, (v.accepts for v in held), carried)
     keys = {v.key for v in held}
     loose = [v for v in vintages if v.key not in keys]
+    seen: set[Box] = set()
+    parts: list[tuple[int, Shares, int, Group, Box]] = []
+
+    def look_into(box: Box) -> None:
+        if box not in seen:
+            seen.add(box)
+            group = _cheapest_anyhow(vintages, loose, box)
+            if group is not None:
+                heappush(parts, (group.sells_e8, group.shares, len(seen), group, box))
+
+    look_into(reduce(Box.meet, (v.accepts for v in held), carried))
+    while parts and len(seen) <= parts_max:
+        *_, group, box = heappop(parts)
+        stranded = group.stranded
+        if not stranded or parts_max == 1:
+            return group
+        for part in (stranded[0].accepts, *stranded[0].trading):
+            look_into(box.meet(part))
+    return None
+
+
+def _cheapest_anyhow(
+    vintages: tuple[Vintage, ...], loose: Sequence[Vintage], box: Box
+) -> Group | None:
+    """The cheapest vector of a box, whatever it leaves the ``loose`` ones to trade."""
     if box.hull is None:
         return None
     whatever_the_minimums = _cheapest_in(vintages, loose, box.hull)
@@ -427,8 +554,15 @@ def _is_free(vintage: Vintage, free: frozenset[int] | None) -> bool:
     return vintage.may_rebalance and (free is None or vintage.target in free)
 
 
+def _serves(shares: Shares, vintage: Vintage, free: frozenset[int]) -> bool:
+    """Whether a vintage ends in band with this vector, or a rebalance that follows can trade."""
+    return _required(vintage, free).holds(shares) and (
+        vintage.accepts.holds(shares) or vintage.can_trade(shares)
+    )
+
+
 def _required(vintage: Vintage, free: frozenset[int]) -> Box:
-    """What a vector must fulfil for a vintage: less where a rebalance may follow."""
+    """The box around what a vector must fulfil: wider where a rebalance may follow."""
     if _is_free(vintage, free):
         return vintage.carries
     return vintage.carries.meet(vintage.accepts)

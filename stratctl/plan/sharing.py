@@ -13,6 +13,17 @@ what leaves no asset further from its target, in shares, than it is or than its 
 holdings cannot be judged (an asset without a price, or one that nobody named) accepts the declared
 weights and nothing else.
 
+A rebalance that a breached band asks for sells and buys, so it helps only where a leg of each kind
+reaches its minimum. With m the minimum, and two minor units for the same reason, there must be an
+asset at or above, and one at or below
+
+    top-up          (T - v + m) / f  <=  a_i    and    a_j  <=  (T - v - m) / f
+    partial sell    (v - T + m) / f  <=  a_i    and    a_j  <=  (v - T - m) / f
+
+Where neither a band nor a rebalance can be reached, the flow is sent at the declared weights, which
+leave every leg as large as it is. A band that is wider than what small legs can add up to asks for
+none of this.
+
 Participants travel as columns. Those that are alike are one *vintage*: everybody who was last set
 to target by the same Operation holds the same ratios. Decisions are made over a few hundred
 vintages; where there are more, boxes are cut inwards to a coarser lattice around the declared
@@ -103,11 +114,14 @@ _MEASURED_ROWS = {
     "carried_e18": "HUGEINT",
     "least_e18": "HUGEINT",
     "knee_e18": "HUGEINT",
+    "over_e18": "HUGEINT",
+    "under_e18": "HUGEINT",
     "sold_anyway_e8": "HUGEINT",
 }
 """One row per flow and asset. ``low_e18`` to ``high_e18`` is accepted, up to ``carried_e18`` can
-be carried out, ``least_e18`` is the smallest leg; -1 and 1 + 10⁻¹⁸ stand for bounds that no share
-reaches."""
+be carried out, ``least_e18`` is the smallest leg; from ``over_e18`` on, and up to ``under_e18``, a
+rebalance has a leg of the one kind, and of the other. -1 and 1 + 10⁻¹⁸ stand for bounds that no
+share reaches."""
 
 _MEASURED = """
 WITH whole AS (
@@ -118,13 +132,20 @@ WITH whole AS (
 bands AS (
     -- Bands that add up to more than twice the portfolio band are narrowed together: then nobody
     -- who is inside all of them is outside the portfolio band.
-    SELECT terms.strategy, terms.target, terms.asset,
+    SELECT terms.strategy, terms.target, terms.asset, minimum_e8,
         CASE WHEN sum(band_e18) OVER each > 2 * portfolio_e18
              THEN band_e18 * (2 * portfolio_e18) // (sum(band_e18) OVER each)::HUGEINT
              ELSE band_e18 END AS band_e18,
         2 * minor_e8 AS slop_e8
     FROM {terms} AS terms JOIN {targets} AS targets USING (strategy, target)
     WINDOW each AS (PARTITION BY terms.strategy, terms.target)
+),
+small AS (
+    -- So much can be too much of one asset while no other lacks a leg that reaches its minimum.
+    SELECT strategy, target, min(band_e18) AS narrowest_e18,
+        (sum(CASE WHEN minimum_e8 > slop_e8 THEN minimum_e8 ELSE 0 END)
+            - min(minimum_e8))::HUGEINT AS scattered_e8
+    FROM bands GROUP BY ALL
 ),
 sized AS (
     SELECT flowing.*, whole_e8, unjudged,
@@ -135,13 +156,16 @@ sized AS (
 ),
 valued AS (
     SELECT sized.*, parts.asset, parts.weight_e18, coalesce(value_e8, 0) AS held_e8,
-        greatest(minimum_e8, 1) AS minimum_e8, bands.band_e18, slop_e8,
+        greatest(parts.minimum_e8, 1) AS minimum_e8, bands.band_e18, slop_e8,
+        retarget IS NOT DISTINCT FROM 'watch' AND NOT unjudged
+            AND {narrowest} < scattered_e8 AS may_strand,
         {wanted} AS wanted_e8,
         value_e8 - {now} AS above_e8
     FROM sized
     JOIN {parts} AS parts USING (strategy, participant_code)
     JOIN bands ON bands.strategy = sized.strategy AND bands.target = sized.target
               AND bands.asset = parts.asset
+    JOIN small ON small.strategy = sized.strategy AND small.target = sized.target
 ),
 tolerant AS (
     -- A leg that reaches the minimum is sent for a changed target; a band is breached above it.
@@ -181,6 +205,12 @@ SELECT strategy, verb, participant_code, target, asset,
          WHEN minimum_e8 > size_e8 THEN 1000000000000000001
          ELSE {least} END::HUGEINT AS least_e18,
     CASE WHEN weight_e18 = 0 THEN 0 ELSE {knee} END::HUGEINT AS knee_e18,
+    CASE WHEN NOT may_strand THEN 0
+         WHEN knee_e8 + minimum_e8 + slop_e8 > size_e8 THEN 1000000000000000001
+         ELSE {over} END::HUGEINT AS over_e18,
+    CASE WHEN NOT may_strand THEN 1000000000000000000
+         WHEN knee_e8 - minimum_e8 - slop_e8 < 0 THEN -1
+         ELSE {under} END::HUGEINT AS under_e18,
     greatest(0, CASE verb WHEN 'top_up' THEN -knee_e8
                           WHEN 'partial_sell' THEN
                                knee_e8 - CASE WHEN weight_e18 = 0 THEN 0 ELSE size_e8 END
@@ -196,6 +226,8 @@ _SHAPE = {
     "carries": "HUGEINT[]",
     "leasts": "HUGEINT[]",
     "knees": "HUGEINT[]",
+    "overs": "HUGEINT[]",
+    "unders": "HUGEINT[]",
 }
 _KIND = {"strategy": "VARCHAR", "verb": "VARCHAR", "target": "INTEGER", "may_rebalance": "BOOLEAN"}
 _SHAPED_ROWS = {
@@ -347,6 +379,9 @@ def _measured(flowing: Table, live: Live, terms: Terms) -> Table:
             carried=ratio_down_sql("carried_e8", "size_e8"),
             least=ratio_up_sql("minimum_e8", "size_e8"),
             knee=ratio_down_sql("knee_e8", "size_e8"),
+            narrowest=share_sql("after_e8", "narrowest_e18"),
+            over=ratio_up_sql("knee_e8 + minimum_e8 + slop_e8", "size_e8"),
+            under=ratio_down_sql("knee_e8 - minimum_e8 - slop_e8", "size_e8"),
         ),
     )
 
@@ -432,6 +467,8 @@ def _shaped_sql(measured: Table, step_e18: int) -> str:
         return f"list(({value})::HUGEINT ORDER BY asset)"
 
     least = f"CASE WHEN least_e18 = 0 THEN 0 ELSE {up('least_e18')} END"
+    over = f"CASE WHEN over_e18 = 0 THEN 0 ELSE {up('over_e18')} END"
+    under = f"CASE WHEN under_e18 = {WEIGHT_ONE_E18} THEN under_e18 ELSE {down('under_e18')} END"
     return f"""
         SELECT {", ".join(_KIND)}, participant_code,
             list(asset ORDER BY asset) AS assets,
@@ -441,6 +478,8 @@ def _shaped_sql(measured: Table, step_e18: int) -> str:
             {listed(down("carried_e18"))} AS carries,
             {listed(least)} AS leasts,
             {listed(f"greatest(0, {down('knee_e18')})")} AS knees,
+            {listed(over)} AS overs,
+            {listed(under)} AS unders,
             min(size_e8)::HUGEINT AS size_e8, sum(sold_anyway_e8)::HUGEINT AS sold_anyway_e8
         FROM {measured} GROUP BY {", ".join(_KIND)}, participant_code
     """
@@ -465,37 +504,33 @@ class _Found:
     members: int
     size_e8: int
     sold_anyway_e8: int
-    bounds: Mapping[str, tuple[int, int, int, int, int, int]]
-    """Asset -> weight, low, high, carried, least, knee."""
+    bounds: Mapping[str, tuple[int, ...]]
+    """Asset -> weight, low, high, carried, least, knee, over, under."""
     held_e8: Mapping[str, int]
     wanted_e8: Mapping[str, int]
 
     def vintage(self, assets: Sequence[str]) -> Vintage | None:
         """In an order of assets that may be longer than its own; None: no vector serves it."""
-        nothing = (0, 0, 0, 0, 0, 0)
+        nothing = (0, 0, 0, 0, 0, 0, WEIGHT_ONE_E18 + 1, -1)
         columns = zip(*(self.bounds.get(asset, nothing) for asset in assets), strict=True)
-        weights, low, high, carried, least, knees = columns
-        carries = Box(low=(0,) * len(assets), high=carried, least=least)
-        accepts = Box(low=low, high=high, least=least)
-        declared = Box.at(weights)
-        if not (carries if self.may_rebalance else accepts.meet(carries)).feasible:
-            if not carries.holds(weights):
-                return None
-            accepts = declared
-        return Vintage(
+        weights, low, high, carried, least, knees, over, under = columns
+        vintage = Vintage(
             key=self.key,
             target=self.target,
             members=self.members,
             may_rebalance=self.may_rebalance,
-            accepts=accepts,
-            carries=carries,
+            accepts=Box(low=low, high=high, least=least),
+            carries=Box(low=(0,) * len(assets), high=carried, least=least),
             knees=knees,
+            over=over,
+            under=under,
             flow_e8=self.size_e8,
             buying=self.verb is Verb.TOP_UP,
             sold_anyway_e8=self.sold_anyway_e8,
             held_e8=tuple(self.held_e8.get(asset, 0) for asset in assets),
             wanted_e8=tuple(self.wanted_e8.get(asset, 0) for asset in assets),
         )
+        return vintage if vintage.helped else vintage.sent_at(weights)
 
 
 def _read(vintages: Table, measured: Table, members: Table) -> list[_Found]:
