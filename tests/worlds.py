@@ -364,7 +364,7 @@ class World:
 
     def workings(self, space: Workspace | None = None) -> Workings:
         """The plan with everything that it was made from."""
-        space = space or Workspace(threads=1)
+        space = space or Workspace()
         configuration = self.configuration(space)
         live = self.live(space)
         refuse_changed_entries(configuration.desired, live, self.bound(space))

@@ -75,13 +75,23 @@ def parse_json(body: bytes) -> Any:
 
 def to_json(value: Any) -> str:
     """Encode compactly; `Number` prints the very digits it was read from."""
+    try:
+        return _COMPACT.encode(value)
+    except TypeError:  # somewhere in it is a `Number`, which only we can write
+        return _with_numbers(value)
+
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
+
+
+def _with_numbers(value: Any) -> str:
     if isinstance(value, Number):
         return value.text
     if isinstance(value, dict):
-        members = (f"{json.dumps(key)}:{to_json(item)}" for key, item in value.items())
+        members = (f"{json.dumps(key)}:{_with_numbers(item)}" for key, item in value.items())
         return "{" + ",".join(members) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(to_json, value)) + "]"
+        return "[" + ",".join(map(_with_numbers, value)) + "]"
     return json.dumps(value)
 
 

@@ -34,7 +34,7 @@ STRATEGY_ID = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
 VECTOR = Vector(
     (("BTC", 500_000_000_000_000_000), ("ETH", 300_000_000_000_000_000), ("SOL", 2 * 10**17))
 )
-WORKSPACE = Workspace(threads=1)
+WORKSPACE = Workspace()
 PACE = Pace(poll_first=1.0, attempts=6)
 
 

@@ -97,7 +97,7 @@ def create() -> CallWork:
 
 def contributed(journal: Journal) -> dict[str, int]:
     """What the journal books as contributed."""
-    rows = booked_rows(journal.booked(Workspace(threads=1)))
+    rows = booked_rows(journal.booked(Workspace()))
     return {code: row["contributed_minor"] for code, row in rows.items()}
 
 
@@ -162,7 +162,7 @@ def test_rejected_rows_are_booked_one_by_one(journal: Journal) -> None:
         "P00001": RowResult.SETTLED,
         "P00002": RowResult.REJECTED,
     }
-    rows = booked_rows(journal.booked(Workspace(threads=1)))
+    rows = booked_rows(journal.booked(Workspace()))
     assert rows["P00002"]["parked"] == "participant_not_approved"
 
 
@@ -216,7 +216,7 @@ def test_each_open_question_of_the_provider_is_survived(
         assert contributed(journal) == {"P00001": 10_001, "P00002": 333, "P00003": 100}
         return
     assert [(p.code, p.indeterminate) for p in result.problems] == [(code, True)]
-    rows = booked_rows(journal.booked(Workspace(threads=1)))
+    rows = booked_rows(journal.booked(Workspace()))
     assert rows["P00001"]["pending_in_minor"] == 10_001
     back = dict.fromkeys(switches, "off")
     world.sandbox.control("switches", back)

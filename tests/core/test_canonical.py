@@ -9,7 +9,7 @@ from stratctl.core.canonical import canonical, canonical_rows
 from stratctl.core.tables import Workspace
 
 SCHEMA = {"n": "INTEGER", "code": "VARCHAR", "yes": "BOOLEAN", "e8": "HUGEINT"}
-SPACE = Workspace(threads=1)
+SPACE = Workspace()
 
 rows = st.tuples(
     st.none() | st.sampled_from([1, 2]) | st.integers(-(2**31), 2**31 - 1),

@@ -22,7 +22,7 @@ BIG = 10**38 - 1
 @pytest.fixture(scope="module")
 def space() -> Workspace:
     """One workspace for all; every test makes tables of its own."""
-    return Workspace(threads=1)
+    return Workspace()
 
 
 def test_python_columns_come_back_as_they_were(space: Workspace) -> None:
@@ -176,7 +176,7 @@ def interrupted() -> Iterator[None]:
 
 def test_a_query_is_interrupted_as_anything_else_is() -> None:
     """A signal ends it with KeyboardInterrupt, and the workspace goes on."""
-    space = Workspace(threads=1)
+    space = Workspace()
     with interrupted(), pytest.raises(KeyboardInterrupt):
         space.rows(LONG)
     assert space.one("SELECT 1") == (1,)

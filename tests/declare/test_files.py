@@ -43,7 +43,7 @@ def test_a_project_file_that_cannot_be_used_stops_at_once(tmp_path: Path) -> Non
     """Without environments nothing else has a meaning; its own mistakes are all reported."""
     Project(tmp_path, {"stratctl.yaml": "kind: Project\nversion: 1\nenvs: {}\n"})
     with pytest.raises(InputError) as raised:
-        read_project(tmp_path, None, Workspace(threads=1))
+        read_project(tmp_path, None, Workspace())
     assert [found.code for found in raised.value.diagnostics] == [
         "E_MISSING_KEY",
         "E_UNKNOWN_KEY",
@@ -270,7 +270,7 @@ def test_every_environment_reads_all_tables(tmp_path: Path) -> None:
         "strategies/founders.yaml": cohort("missing.csv") + "environments: [cert]\n",
     }
     Project(tmp_path, dict(files))
-    documents = read_project(tmp_path, "sandbox", Workspace(threads=1), every_environment=True)
+    documents = read_project(tmp_path, "sandbox", Workspace(), every_environment=True)
     assert [found.code for found in documents.problems] == ["E_FILE_MISSING"]
     assert documents.environments == ("cert", "sandbox")
 
@@ -300,7 +300,7 @@ def test_the_digest_does_not_depend_on_what_other_environments_read(tmp_path: Pa
     other = SOURCE.replace("FILE", "y.csv").replace("founders", "other") + "environments: [cert]\n"
     files = {"stratctl.yaml": TWO, "strategies/other.yaml": other, "strategies/y.csv": CSV}
     project = Project(tmp_path, dict(files))
-    workspace = Workspace(threads=1)
+    workspace = Workspace()
     documents = read_project(tmp_path, "sandbox", workspace, every_environment=True)
     resolved = resolve(documents, "sandbox", workspace)
     assert resolved.desired.digest == project.declare("sandbox").desired.digest

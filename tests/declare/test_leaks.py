@@ -47,7 +47,7 @@ def test_numbers_that_lose_their_cents(tmp_path: Path) -> None:
 
 def test_casts_that_round_or_accept_too_much(tmp_path: Path) -> None:
     """SQL and Decimal round 1.005 and accept 1_000, blanks and exponents; here nothing does."""
-    workspace = Workspace(threads=1)
+    workspace = Workspace()
     assert workspace.one("SELECT CAST('1.005' AS DECIMAL(18,2))")[0] in (
         Decimal("1.00"),
         Decimal("1.01"),
@@ -61,7 +61,7 @@ def test_casts_that_round_or_accept_too_much(tmp_path: Path) -> None:
 
 def test_sums_of_integers_that_change_their_type(tmp_path: Path) -> None:
     """sum(BIGINT) is HUGEINT, which Parquet turns into DOUBLE; totals leave here as BIGINT."""
-    workspace = Workspace(threads=1)
+    workspace = Workspace()
     assert workspace.one("SELECT typeof(sum(1::BIGINT))") == ("HUGEINT",)
     text = (
         f"{HEAD}participants:\n  - {{participant_code: CUST01, contributed: 0.01}}\n"

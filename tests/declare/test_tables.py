@@ -216,9 +216,7 @@ def test_a_file_name_is_never_a_pattern(tmp_path: Path) -> None:
     folder.mkdir()
     duckdb.sql("CREATE OR REPLACE TABLE t AS SELECT 'CUST01' AS participant_code")
     duckdb.sql(f"COPY t TO '{folder}/x.parquet' (FORMAT parquet)")
-    made, problems = read_table(
-        Folder(tmp_path), "a[1]*?/x.parquet", MEMBERS, Workspace(threads=1), HERE
-    )
+    made, problems = read_table(Folder(tmp_path), "a[1]*?/x.parquet", MEMBERS, Workspace(), HERE)
     assert problems == []
     assert made is not None
     assert len(made.rows) == 1

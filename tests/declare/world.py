@@ -119,7 +119,7 @@ def git(root: Path, *words: str) -> None:
 @cache
 def shared_workspace() -> Workspace:
     """One engine for many small projects: starting one costs more than reading a project."""
-    return Workspace(threads=1)
+    return Workspace()
 
 
 def declared(

@@ -14,7 +14,7 @@ from tests.e2e.world import Project, Sandbox, acknowledged, blocked_of, rows_of
 def waiting(project: Project) -> dict[str, str]:
     """Participant -> since when the journal knows its flow to wait."""
     reading = read_journal(project.journal.parents[1], "local", "sandbox")
-    table = reading.booked(Workspace(threads=1)).waiting
+    table = reading.booked(Workspace()).waiting
     assert table is not None
     return {code: since for _, code, since in table.rows()}
 

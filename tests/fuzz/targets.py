@@ -186,7 +186,7 @@ def _validated(root: Path) -> _Answer:
 
 
 def _resolved(root: Path) -> tuple[Documents, Configuration]:
-    workspace = Workspace(threads=1)
+    workspace = Workspace()
     documents = read_project(root, None, workspace)
     return documents, resolve(documents, None, workspace)
 
@@ -257,7 +257,7 @@ def _table(name: str, data: bytes, another: AnotherReader) -> None:
 
 def _read(root: Path, name: str, sheet: Sheet) -> tuple[list[Row] | None, list[Diagnostic]]:
     """The rows in the order of the file, and the findings."""
-    workspace = Workspace(threads=1)
+    workspace = Workspace()
     entries, found = read_table(Folder(root), name, sheet, workspace, Span("f.yaml", 1, 1))
     if entries is None:
         return None, found

@@ -57,7 +57,7 @@ from tests.journal.story import (
     write,
 )
 
-WORKSPACE = Workspace(threads=1)
+WORKSPACE = Workspace()
 SETTLED, SKIPPED, REJECTED, MIXED = RowResult
 
 

@@ -45,7 +45,7 @@ with tempfile.TemporaryDirectory() as made:
     DATA = write(Path(made), _long()).read_bytes()
 LINES = DATA.splitlines(keepends=True)
 ENTRIES = read(DATA).entries
-WORKSPACE = Workspace(threads=1)
+WORKSPACE = Workspace()
 OURS = Genesis(REALM, ENVIRONMENT)
 CUST01 = [("CUST01", RowResult.SETTLED, "", 100)]
 

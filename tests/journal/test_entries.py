@@ -28,7 +28,7 @@ from tests.journal.story import (
 )
 
 OTHER_ID = "c1c2d3e4-f5a6-4789-bcde-f01234567890"
-WORKSPACE = Workspace(threads=1)
+WORKSPACE = Workspace()
 OCTOBER = EntryContent("october", "funding", "a" * 64, 2, 7_500)
 NOVEMBER = EntryContent("november", "funding", "b" * 64, 1, 100)
 RUN = Run("plan", "configuration", "commit-1", 1, ())

@@ -252,7 +252,7 @@ def test_a_tampered_journal_is_not_opened(tmp_path: Path) -> None:
         opened(tmp_path)
     with pytest.raises(JournalTampered):
         read_journal(tmp_path, ENVIRONMENT)
-    report = audit(Directory(tmp_path / ENVIRONMENT), ENVIRONMENT, Workspace(threads=1))
+    report = audit(Directory(tmp_path / ENVIRONMENT), ENVIRONMENT, Workspace())
     assert not report.holds
     assert "line 2" in report.findings[0]
 

@@ -328,7 +328,7 @@ def test_what_a_link_leads_to_is_what_git_must_have(tmp_path: Path) -> None:
 
 def members(world: World, known: list[str] | None) -> list[str]:
     """Details about cohorts of nobody, on a platform that has these participants."""
-    space = Workspace(threads=1)
+    space = Workspace()
     live: Live = world.live(space)
     if known is not None:
         people = [(code, "approved") for code in known]

@@ -62,11 +62,12 @@ class Bench:
     """Plans each world once, in a workspace that is replaced now and then, because tables pile up
     in it."""
 
-    def __init__(self, *, threads: int = 1, optimizer: bool = False) -> None:
+    def __init__(self, *, threads: int | None = None) -> None:
+        """``threads``: of an engine that optimises; without them that of all tests, which does as
+        it is told."""
         self.threads = threads
-        self.optimizer = optimizer
         self.plans = 0
-        self.workspace = self._fresh()
+        self.workspace = Workspace(threads=threads)
         self._asked = lru_cache(maxsize=PLANS_KEPT)(self._answer)
 
     def answer(self, world: World) -> Planned | Refused:
@@ -94,15 +95,8 @@ class Bench:
         """A workspace for one more plan."""
         self.plans += 1
         if self.plans % PLANS_PER_WORKSPACE == 0:
-            self.workspace = self._fresh()
+            self.workspace = Workspace(threads=self.threads)
         return self.workspace
-
-    def _fresh(self) -> Workspace:
-        workspace = Workspace(threads=self.threads)
-        if not self.optimizer:
-            # Tables of ten rows take longer to optimise than to join; one law compares both ways.
-            workspace.run("PRAGMA disable_optimizer")
-        return workspace
 
 
 def plan_of(world: World) -> Planned:

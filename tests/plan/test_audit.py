@@ -355,7 +355,7 @@ def test_removed_people_are_counted_against_all_that_were_managed() -> None:
         declared=[Declared("P1")],
         holders=[holder("P1"), holder("P2"), holder("P3", target=None), holder("P4", exited=True)],
     )
-    space = Workspace(threads=1)
+    space = Workspace()
     changes = diff(world.configuration(space).desired, world.live(space))
     assert changes.removed.rows() == [("blue", "P2")]
     assert (changes.managed_before, changes.unmanaged) == (2, 3)

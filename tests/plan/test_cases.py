@@ -110,7 +110,7 @@ def _strategy(**said: Any) -> Any:
 def told(world: World) -> Iterator[str]:
     """A plan as lines of text, everything that people could ask about included."""
     try:
-        plan = world.plan(Workspace(threads=1))
+        plan = world.plan(Workspace())
     except InputError as error:
         for problem in error.diagnostics:
             yield f"error {problem.code} at {problem.span}: {problem.detail}"

@@ -14,7 +14,7 @@ from stratctl.diff import refuse_changed_entries
 from tests.worlds import Declared, Entry, Holder, World, strategy
 
 CODES = ("P1", "P2", "P3")
-SPACE = Workspace(threads=1)
+SPACE = Workspace()
 AMOUNTS = st.dictionaries(st.sampled_from(CODES), st.integers(1, 99).map(str), min_size=1)
 LAW = settings(max_examples=settings().max_examples // 5)
 

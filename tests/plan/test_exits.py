@@ -20,7 +20,7 @@ from tests.plan.planned import plan_of
 from tests.plan.planted import planted
 from tests.worlds import PRICES, Declared, Holder, World, holdings_worth, strategy
 
-SPACE = Workspace(threads=1)
+SPACE = Workspace()
 HELD = holdings_worth(BTC="500", ETH="300", SOL="200")
 CENTS = st.integers(0, 90_000)
 

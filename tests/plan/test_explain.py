@@ -284,7 +284,7 @@ def test_people_that_nothing_declares_are_explained() -> None:
         declared=[Declared("P1")],
         holders=[Holder("P1"), Holder("P2"), Holder("P3", target=None)],
     )
-    space = Workspace(threads=1)
+    space = Workspace()
     workings = world.workings(space)
     listed = space.table("platform", PARTICIPANT_ROWS, [["P1", "P2", "P3", "P4"], ["approved"] * 4])
     workings = replace(workings, live=replace(workings.live, participants=listed))

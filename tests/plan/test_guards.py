@@ -308,7 +308,7 @@ def test_a_day_slides_and_knows_what_may_still_be_sent() -> None:
         MoneySent("USD", 0, 4_00, yesterday + 1),
         MoneySent("EUR", 8_00, 0, None),
     )
-    booked = replace(book((), Workspace(threads=1)), sent=sent)
+    booked = replace(book((), Workspace()), sent=sent)
     assert sent_lately(booked, noon) == (("EUR", 8_00, 0), ("USD", 2_00, 4_00))
 
 

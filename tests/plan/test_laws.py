@@ -23,7 +23,7 @@ from tests.worlds import Declared, Holder, World
 T = TypeVar("T")
 
 _other_bench = Bench()
-_busy_bench = Bench(threads=2, optimizer=True)
+_busy_bench = Bench(threads=2)
 
 
 @law(worlds)

@@ -39,7 +39,7 @@ _EXAMPLE = re.compile(r"(```yaml\n(.*?)```\n+```text\n)(.*?)(```)", re.DOTALL)
 def test_every_example_is_planned_as_it_says(golden: Callable[[Path, str], None]) -> None:
     """The whole page is what it is with the planner's own answers written into it."""
     page = PAGE.read_text(encoding="utf-8")
-    space = Workspace(threads=1)
+    space = Workspace()
     space.run("PRAGMA disable_optimizer")
 
     def answered(match: re.Match[str]) -> str:

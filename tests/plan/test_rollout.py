@@ -17,7 +17,7 @@ from tests.plan.generate import PRICES
 from tests.plan.oracle import stage_of
 from tests.worlds import Declared, Holder, World, holdings_worth, strategy, vector
 
-SPACE = Workspace(threads=1)
+SPACE = Workspace()
 CODES = st.lists(st.text("ABCXYZ0189", min_size=6, max_size=6), max_size=8, unique=True)
 SHARES = st.lists(
     st.fractions(Fraction(1, 1000), Fraction(999, 1000), max_denominator=1000),

@@ -14,15 +14,9 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy.optimize import (  # type: ignore[import-untyped]  # it ships no types
-    Bounds,
-    LinearConstraint,
-    milp,
-)
 
 from stratctl.core.plan import Plan
 from stratctl.core.state import Drift, Target, Vector, Verb
@@ -331,6 +325,14 @@ def boxes(draw: st.DrawFn) -> Box:
 
 def has_a_vector(box: Box) -> bool:
     """What a solver of mixed integer programs says: an asset is traded or it is not."""
+    # Imported where it is asked: every process of the tests reads this file, and one of them asks.
+    import numpy as np
+    from scipy.optimize import (  # type: ignore[import-untyped]  # it ships no types
+        Bounds,
+        LinearConstraint,
+        milp,
+    )
+
     size = len(box.low)
     low, high, least = (np.array(b) / 10**18 for b in (box.low, box.high, box.least))
     traded = np.eye(size)

@@ -76,7 +76,7 @@ def test_only_approved_participants_of_the_platform_are_enrolled(
     standing: str | None, reason: str | None
 ) -> None:
     """A code that the platform does not list, or lists as locked, is held back."""
-    world, space = World(declared=[Declared("P00001")]), Workspace(threads=1)
+    world, space = World(declared=[Declared("P00001")]), Workspace()
     configuration = world.configuration(space)
     people = [("P00009", "approved")] + ([("P00001", standing)] if standing else [])
     known = space.table("participants", PARTICIPANT_ROWS, list(zip(*people, strict=True)))

@@ -129,7 +129,7 @@ def test_an_approval_of_one_step_sends_nothing_at_the_next(paid: str) -> None:
     """A rebalance is left for another plan, and money at other weights is refused as stale."""
     half = Target(vector(BTC="0.6", ETH="0.25", SOL="0.15"), ())
     path = (("", Target(OLD, ())), (TODAY, half), ("2026-11-22", Target(NEW, ())))
-    space, world = Workspace(threads=1), people(OLD, OLD.text, declared=[Declared("P1", paid)])
+    space, world = Workspace(), people(OLD, OLD.text, declared=[Declared("P1", paid)])
     approved, fresh = (
         moving(replace(world, as_of=as_of), path).plan(space)
         for as_of in ("2026-11-21T23:59:59Z", "2026-11-22T00:00:00Z")
@@ -153,7 +153,7 @@ def test_a_plan_says_at_which_step_it_trades() -> None:
     world = people(now, now.text, declared=[Declared("P1", "10100")])
     path = (("", Target(OLD, ())), (TODAY, Target(now, (), found)))
     paid = moving(world, (*path, ("2026-12-05", Target(NEW, ()))))
-    plan = paid.plan(Workspace(threads=1))
+    plan = paid.plan(Workspace())
     assert [call.vector for call in plan.calls] == [now]
     assert plan.weights == (("blue", found),)
     laws.survives_json(paid)
@@ -169,4 +169,4 @@ def test_a_plan_says_at_which_step_it_trades() -> None:
     ]
     done = replace(found, vector=now, step=replace(step, number=4, after=now, next_on=None))
     last = moving(world, (("", Target(OLD, ())), (TODAY, Target(now, (), done))))
-    assert last.plan(Workspace(threads=1)).weights == ()
+    assert last.plan(Workspace()).weights == ()

@@ -21,7 +21,7 @@ from stratctl.pipeline.waiting import BEGINNING, unknown_waits, waiting_records
 from tests.journal.story import ENVIRONMENT, REALM, intent, settled
 from tests.worlds import STRATEGY_ID, Declared, Holder, World, holdings_worth
 
-SPACE = Workspace(threads=1)
+SPACE = Workspace()
 START = datetime(2026, 11, 1, 9, tzinfo=UTC)
 HELD = holdings_worth(BTC="500", ETH="300", SOL="200")
 

@@ -35,7 +35,7 @@ def planned(
         holders=[] if absent else [Holder("P00001", HELD, target=satisfied)],
         strategies=[strategy(targets=(target,))],
         absent=("blue",) if absent else (),
-    ).plan(Workspace(threads=1))
+    ).plan(Workspace())
 
 
 def test_weights_that_changed_say_where_they_come_from() -> None:

@@ -70,7 +70,7 @@ class Version:
 
 @cache
 def _nobody() -> Configuration:
-    return World().configuration(Workspace(threads=1))
+    return World().configuration(Workspace())
 
 
 @dataclass(frozen=True, slots=True)

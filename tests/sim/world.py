@@ -52,7 +52,7 @@ class Universe:
     def __init__(self, chance: Chance, shape: Shape, *, switching: int = 300) -> None:
         self.chance, self.shape = chance, shape
         self.scheduler = Scheduler(chance, switching=switching)
-        self.workspace = Workspace(threads=1) if shape.real else PlainSpace()
+        self.workspace = Workspace() if shape.real else PlainSpace()
         self.sandbox: Sandbox = open_sandbox(
             clock=SimClock(self.scheduler),
             prices=PRICES,

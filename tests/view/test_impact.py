@@ -12,7 +12,7 @@ from stratctl.core.tables import Workspace
 from stratctl.view.impact import float_text, largest, prices, prices_line, reasons
 from tests.plans import Row, call, impact, plan_of
 
-SPACE = Workspace(threads=1)
+SPACE = Workspace()
 ROWS = [
     Row(1, "P1", 500, None, "contributed rose", cohort="old", moved_e8=500 * 10**6),
     Row(1, "P2", 700, None, "contributed rose", cohort="new", moved_e8=700 * 10**6),

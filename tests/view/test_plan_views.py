@@ -363,7 +363,7 @@ def skeleton(text: str) -> list[str]:
 @pytest.fixture(scope="module")
 def base() -> Plan:
     """One plan for many examples, because starting an engine is what takes the time."""
-    return rich_plan(Workspace(threads=1))
+    return rich_plan(Workspace())
 
 
 @pytest.fixture(scope="module")
