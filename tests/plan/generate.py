@@ -82,6 +82,7 @@ def among(*values: Any) -> st.SearchStrategy[Any]:
 
 
 ANY_MIX = st.sampled_from(MIXES)
+DUST = st.sampled_from(({}, {"BTC": "4.99"}, {"ETH": "0.01", "XRP": "4"}))
 ANY_MANAGED = st.sampled_from(MANAGES)
 YES_OR_NO = st.booleans()
 
@@ -129,19 +130,23 @@ def people(
     more_out = draw(often("0", "10", "100", "450"))
     person = draw(among("both", "both", "both", "named", "live"))
     trader = draw(often(True, False))
+    exited = draw(often(False, True))
+    foreign = draw(often(False, False, True))
+    # Who was sold in full holds dust, unless others traded since.
+    mix = draw(DUST if exited and not foreign else ANY_MIX)
     holder = Holder(
         code,
-        holdings_worth(PRICES, **draw(ANY_MIX)) if trader else {},
+        holdings_worth(PRICES, **mix) if trader else {},
         contributed=counted_in,
         withdrawn=counted_out,
         target=draw(among(None, *(v.text for v in VECTORS[:3]))),
         flag=draw(often(True, False)),
         trader=trader,
-        exited=draw(often(False, True)),
+        exited=exited,
         busy=draw(often(None, None, "pending", "foreign_operation")),
         parked=draw(often(None, "trader_not_enrolled", "trader_already_enrolled", "refused")),
         standing=draw(often(None, None, "locked")),
-        foreign=draw(often(False, False, True)),
+        foreign=foreign,
         tolerance=draw(often("0", "0.01")),
         strategy=name,
         rebalanced=draw(often(None, *RESTED)),

@@ -77,7 +77,7 @@ def idempotent(world: World) -> None:
     again = _plan_again(world, plan)
     assert _fresh_rows(world, plan, again) == []
     assert not len(again.forfeits)
-    assert {call.verb for call in again.calls} <= {Verb.PARTIAL_SELL}
+    assert {call.verb for call in again.calls} <= {Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.FLAGS}
 
 
 def rejected_rows_come_back(world: World, rejected: frozenset[str]) -> None:
@@ -368,7 +368,11 @@ def _plan_again(world: World, plan: Plan) -> Plan:
 
 
 def _fresh_rows(world: World, plan: Plan, again: Plan) -> list[Row]:
-    """Rows of a second plan, without the partial sells that were listed as too large, or were."""
+    """Rows of a second plan that the first could not have: not the partial sells that were listed
+    as too large, or were, nor the top-ups that go with them or not at all; nor flags that nobody
+    saw, of Traders that were not listed before they were topped up."""
+    listed = {(h.strategy, h.code) for h in world.holders if h.trader}
+    topped = {(row[0], row[3]) for row in rows_of(plan) if row[1] is Verb.TOP_UP}
     waited = refused(world, plan) | {
         (name, code)
         for name, code, reason, *_ in plan.blocked.rows()
@@ -377,7 +381,8 @@ def _fresh_rows(world: World, plan: Plan, again: Plan) -> list[Row]:
     return [
         row
         for row in rows_of(again)
-        if not (row[1] is Verb.PARTIAL_SELL and (row[0], row[3]) in waited)
+        if not (row[1] in (Verb.PARTIAL_SELL, Verb.TOP_UP) and (row[0], row[3]) in waited)
+        and not (row[1] is Verb.FLAGS and (row[0], row[3]) in topped - listed)
     ]
 
 
