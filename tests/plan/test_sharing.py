@@ -467,8 +467,9 @@ def no_leg_is_below_its_minimum(world: World) -> None:
 def nobody_drifts_further(world: World) -> None:
     """I14: no asset ends further from its target than it was, or than its band.
 
-    Of what has a weight, that is: a named exit or a foreign asset is in no flow. Whoever pays and
-    is paid at once is sent the declared weights both ways, and what is too much stays as much.
+    Of what has a weight, that is: a named exit or a foreign asset is in no flow. Whoever holds one
+    is measured with it, so that a sell may leave no vector but the declared one; whoever pays and
+    is paid at once is sent that both ways. There, what is too much stays as much.
     """
     answer = answer_of(world)
     if isinstance(answer, Refused):
@@ -491,7 +492,7 @@ def nobody_drifts_further(world: World) -> None:
         whole_before, off_before = _off(was, weights, world)
         whole, off_after = _off(now, weights, world)
         for asset, weight_e18 in weights.items():
-            if len(verbs) > 1:
+            if len(verbs) > 1 or set(was.holds) - set(weights):
                 most = abs(off_before[asset]) + Fraction(1, 100)
             else:
                 drift, weight = strategies[name].drift, Fraction(weight_e18, 10**18)

@@ -230,7 +230,6 @@ class Machine:
 
     def heard(self, event: Event) -> None:
         """An event is durable."""
-        self.world.invariants.heard(self, event)
         self.port(f"= {type(event).__name__}")
 
     def born(self, task: Task) -> None:

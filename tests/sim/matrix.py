@@ -67,7 +67,7 @@ ROWS = (
     Row(
         43,
         "a plan file that was changed",
-        instead="bytes, not schedules: every byte of a plan file is flipped in tests/planfile",
+        instead="bytes, not schedules: bits of a plan file are flipped in tests/view",
     ),
     Row(44, "some participants rejected", ("partly_rejected",)),
     Row(45, "all rejected, skipped, or nobody", ("all_rejected",)),
@@ -82,7 +82,7 @@ ROWS = (
     Row(
         54,
         "ten thousand participants",
-        instead="size, not schedules: benchmarks and tests/live read books of a million rows",
+        instead="size, not schedules: the scripts of benchmarks/ read, plan and settle large books",
     ),
     Row(55, "memory that runs out anywhere", ("exhausted",)),
     Row(56, "a witness that is down", instead="no witness is built"),
