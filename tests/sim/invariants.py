@@ -209,7 +209,7 @@ class Invariants:
             line.get("type") == "answer"
             and line.get("request_id") == request_id
             and line.get("answer") in ("unknown", "retry_friendly", "rate_limited")
-            for line in durable_lines(machine.disk)
+            for line in lines_of(journals(machine.disk))
         )
 
     def _notice_bodies(self, request_id: str, body: bytes) -> None:
@@ -313,9 +313,14 @@ class Invariants:
 
 def durable_lines(disk: Disk) -> list[dict[str, Any]]:
     """Every whole line that would survive a loss of power."""
+    return lines_of([disk.files[path].durable for path in sorted(disk.files)])
+
+
+def lines_of(texts: list[bytes]) -> list[dict[str, Any]]:
+    """Every whole line of some journals."""
     lines = []
-    for path in sorted(disk.files):
-        for line in disk.files[path].durable.split(b"\n"):
+    for text in texts:
+        for line in text.split(b"\n"):
             try:
                 lines.append(json.loads(line))
             except ValueError:
