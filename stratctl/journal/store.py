@@ -114,9 +114,8 @@ def open_at(
     """Lock, verify and repair the journal of an environment, or begin it.
 
     ``run`` names this process's run in every entry that it appends, and ``closed`` is told at the
-    end. Raises LockHeld,
-    JournalTampered, JournalForeign (another realm, environment or a newer version),
-    JournalRolledBack and JournalUnavailable.
+    end. Raises LockHeld, JournalTampered, JournalForeign (another realm, environment or a newer
+    version), JournalRolledBack and JournalUnavailable.
     """
     store = place.open()
     try:

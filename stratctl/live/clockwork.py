@@ -16,7 +16,7 @@ class Clockwork:
     wall: Callable[[], float]
     """Unix seconds, for signatures only: it may jump."""
     monotonic: Callable[[], float]
-    """Seconds that never go backwards, for deadlines and limits."""
+    """Seconds that never go backwards, for deadlines, limits and leases."""
     sleep: Callable[[float], None]
     random: Callable[[], float]
     """Uniform in [0, 1), for jitter."""
@@ -28,8 +28,14 @@ def real_clockwork() -> Clockwork:
     """The machine's own."""
     return Clockwork(
         wall=time.time,
-        monotonic=time.monotonic,
+        monotonic=_asleep_or_awake,
         sleep=time.sleep,
         # Jitter only has to differ between machines; nobody gains by guessing it.
         random=random.random,
     )
+
+
+def _asleep_or_awake() -> float:
+    """Seconds that also pass while the machine sleeps, where ``time.monotonic`` stands still on
+    Linux: the lease of a journal's lock ends all the same."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
