@@ -157,20 +157,12 @@ class _Approval:
                 "nobody is there to approve this plan",
                 hint="save it with stratctl plan --out FILE and pass the file, or --auto-approve",
             )
-        self.state.console.pause()
-        self.state.console.error(
+        typed = self.state.console.ask(
             "This moves money, and settled trades are final.\n"
             f"Type the total (cash in + cash out + turnover) to apply: {total}\n> "
         )
-        if _figures(_answer()) != _figures(total):
+        if _figures(typed) != _figures(total):
             raise ApprovalMissing("the total was not typed", hint="nothing was sent")
-
-
-def _answer() -> str:
-    """One line from the terminal; nothing when it is closed."""
-    import sys
-
-    return sys.stdin.readline()
 
 
 def _figures(typed: str) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import shutil
+import signal
+import socket
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +52,17 @@ class Console:
         with self._lock:
             self.pause()
             _write(sys.stderr, text)
+
+    def ask(self, question: str) -> str:
+        """The line that is typed at the question; nothing when the terminal is closed.
+
+        A signal ends the wait whenever it comes. Inside ``readline`` alone it would not: one that
+        another thread gets, or that comes just before the read begins, waits for the line.
+        """
+        self.error(question)
+        with _signals_heard() as signals:
+            select.select([sys.stdin, signals], [], [])
+        return sys.stdin.readline()
 
     @property
     def colors_results(self) -> bool:
@@ -89,6 +105,19 @@ class Console:
     def close(self) -> None:
         """Nothing more is shown."""
         self.pause()
+
+
+@contextmanager
+def _signals_heard() -> Iterator[socket.socket]:
+    """What becomes readable when a signal comes, whichever thread gets it."""
+    heard, told = socket.socketpair()
+    with heard, told:
+        told.setblocking(False)
+        before = signal.set_wakeup_fd(told.fileno())
+        try:
+            yield heard
+        finally:
+            signal.set_wakeup_fd(before)
 
 
 def _write(stream: IO[str], text: str) -> None:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -200,6 +201,29 @@ def test_a_reader_that_goes_away_changes_nothing() -> None:
     assert process.wait(timeout=30) == 5
     assert process.stderr.read() == ""
     process.stderr.close()
+
+
+def test_a_signal_ends_a_question_whichever_thread_gets_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Ctrl-C at a question is heard even where it does not interrupt the read."""
+    reading, writing = os.pipe()
+    heard, missed = threading.Event(), []
+
+    def interrupt() -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        if not heard.wait(10):
+            missed.append(os.write(writing, b"so that the read ends\n"))
+
+    another = threading.Timer(0.1, interrupt)
+    with os.fdopen(reading) as terminal, os.fdopen(writing, "wb"):
+        monkeypatch.setattr(sys, "stdin", terminal)
+        another.start()
+        with pytest.raises(KeyboardInterrupt):
+            Console().ask("> ")
+        heard.set()
+        another.join()
+    assert not missed
 
 
 def test_a_terminal_that_knows_only_ascii_is_enough(tmp_path: Path) -> None:

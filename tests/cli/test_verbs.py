@@ -256,18 +256,21 @@ def at_a_terminal(world: World, *answers: bytes) -> tuple[int, str]:
     )
     os.close(follower)
     shown, waiting = b"", list(answers)
-    while True:
-        ready, _, _ = select.select([leader], [], [], 60)
-        assert ready, shown
-        try:
-            read = os.read(leader, 65536)
-        except OSError:  # the last process that had the terminal is gone
-            break
-        shown += read
-        if waiting and shown.rstrip().endswith(b">"):
-            os.write(leader, waiting.pop(0))
-    os.close(leader)
-    return process.wait(timeout=30), shown.decode()
+    try:
+        while True:
+            ready, _, _ = select.select([leader], [], [], 60)
+            assert ready, shown
+            try:
+                read = os.read(leader, 65536)
+            except OSError:  # the last process that had the terminal is gone
+                break
+            shown += read
+            if waiting and shown.rstrip().endswith(b">"):
+                os.write(leader, waiting.pop(0))
+    finally:
+        os.close(leader)  # hangs up on a process that still runs
+        code = process.wait(timeout=30)
+    return code, shown.decode()
 
 
 def test_the_total_has_to_be_typed(world: World) -> None:
