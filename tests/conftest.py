@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.engine import for_small_books
+from tests.warm_cli import warm_cli
 
 # "quick" searches the same cases every time, so that a change and not luck turns a test red;
 # "laws" searches anew for as long as it takes. No deadline: machines differ, laws do not.
@@ -61,12 +62,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """What was imported and collected stays, so that looking through it for garbage is rare."""
     gc.set_threshold(20_000, 20, 50)
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def small_books() -> None:
     """The engine is set up for few rows."""
     for_small_books()
+
+
+@pytest.fixture(scope="session")
+def warm_stratctl() -> Iterator[Path]:
+    """A ``stratctl`` whose processes need no start-up, alone in its folder."""
+    with warm_cli() as program:
+        yield program
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,7 @@
 """A project with a running sandbox, and the command line to use on it."""
 
 import json
-import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,6 +32,8 @@ class World:
 
     root: Path
     endpoint: str
+    program: Path
+    """A ``stratctl`` for where it has to be a process of its own."""
     capsys: pytest.CaptureFixture[str]
 
     def __call__(self, line: str) -> Said:
@@ -59,9 +59,8 @@ class World:
     def spawn(self, *words: str) -> subprocess.Popen[str]:
         """Start a command line as a process of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "stratctl", *words],
+            [self.program, *words],
             cwd=self.root,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -71,7 +70,10 @@ class World:
 
 @pytest.fixture
 def world(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    warm_stratctl: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[World]:
     """A project made by init, in which a sandbox is running."""
     assert run(["-q", "init", str(tmp_path)]) == 0
@@ -80,11 +82,9 @@ def world(
     fast = [f"--switch={name}_ms=0" for name in ("validating", "pricing", "settling")]
     process = subprocess.Popen(
         [
-            *[sys.executable, "-m", "stratctl.sandbox", "--participants", "20", "--seed", "7"],
-            *["--project", str(tmp_path), "--credentials", str(tmp_path / ".stratctl/credentials")],
+            *[str(warm_stratctl), "sandbox", "--port", "0", "--participants", "20", "--seed", "7"],
             *fast,
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -95,7 +95,7 @@ def world(
         for line in Path(ready["credentials"]).read_text().splitlines():
             name, _, value = line.partition("=")
             monkeypatch.setenv(name, value)
-        yield World(tmp_path, ready["endpoint"], capsys)
+        yield World(tmp_path, ready["endpoint"], warm_stratctl, capsys)
     finally:
         process.terminate()
         assert process.wait(timeout=10) == 0

@@ -241,11 +241,11 @@ def test_a_part_of_a_plan_says_so(world: World) -> None:
 # --- at a terminal ---------------------------------------------------------------------------
 
 
-def at_a_terminal(world: World, *answers: bytes) -> tuple[int, str]:
-    """Run apply in a terminal of its own and type an answer at each question."""
+def at_a_terminal(world: World, answer: bytes, *program: str) -> tuple[int, str]:
+    """Run apply in a terminal of its own and type an answer at its question."""
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "stratctl", "apply"],
+        [*(program or (world.program,)), "apply"],
         cwd=world.root,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
         stdin=follower,
@@ -255,7 +255,7 @@ def at_a_terminal(world: World, *answers: bytes) -> tuple[int, str]:
         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
     )
     os.close(follower)
-    shown, waiting = b"", list(answers)
+    shown, waiting = b"", [answer]
     try:
         while True:
             ready, _, _ = select.select([leader], [], [], 60)
@@ -293,7 +293,7 @@ def test_anything_else_is_a_no(world: World, answer: bytes) -> None:
 
 def test_ctrl_c_at_the_question_ends_it(world: World) -> None:
     """One Ctrl-C at the prompt is enough, and nothing is sent."""
-    code, _ = at_a_terminal(world, b"\x03")
+    code, _ = at_a_terminal(world, b"\x03", sys.executable, "-m", "stratctl")
     assert code == Exit.INTERRUPTED
     assert {one["method"] for one in world.control("requests")["requests"]} == {"GET"}
 

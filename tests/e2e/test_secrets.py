@@ -5,7 +5,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import traceback
 import zipfile
 from collections.abc import Iterator
@@ -20,14 +19,15 @@ from stratctl.core.errors import ProviderError
 from stratctl.core.surroundings import Surroundings
 from stratctl.live import transport
 from stratctl.pipeline.session import Session
-from tests.e2e.world import ROOT, Project, Sandbox, silent
+from tests.e2e.world import Project, Sandbox, silent
 
 
 class Ears:
     """Hears everything that is written, and knows every form of every secret."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, program: Path) -> None:
         self.project = project
+        self._program = program
         self.heard: list[tuple[str, bytes]] = []
         self.forms = {
             form: name
@@ -40,11 +40,10 @@ class Ears:
     def listen(self, *words: str, environ: dict[str, str] | None = None) -> int:
         """Run the command line and hear both of its streams."""
         done = subprocess.run(
-            [sys.executable, "-m", "stratctl", *words],
+            [self._program, *words],
             cwd=self.project.root,
             env={
                 "PATH": os.environ["PATH"],
-                "PYTHONPATH": str(ROOT),
                 **self.project.environ,
                 **(environ or {}),
             },
@@ -99,7 +98,7 @@ def _forms(value: str) -> set[bytes]:
 
 
 @pytest.fixture
-def ears(project: Project, sandbox: Sandbox) -> Ears:
+def ears(project: Project, sandbox: Sandbox, warm_stratctl: Path) -> Ears:
     """A project with something to do, and ears."""
     codes = sandbox.participants(3)
     project.strategy("core")
@@ -107,7 +106,7 @@ def ears(project: Project, sandbox: Sandbox) -> Ears:
     project.save()
     key = base64.b64encode(b"the key that signs heads, 32 by.")
     project.environ["STRATCTL_HEAD_KEY"] = key.decode()
-    return Ears(project)
+    return Ears(project, warm_stratctl)
 
 
 def test_when_all_goes_well(ears: Ears, tmp_path: Path) -> None:

@@ -38,24 +38,29 @@ def _script(commands: list[str]) -> str:
     return "\n".join(lines)
 
 
-def test_every_command_of_the_tour_does_what_the_readme_says(tmp_path: Path) -> None:
+def test_every_command_of_the_tour_does_what_the_readme_says(
+    tmp_path: Path, warm_stratctl: Path
+) -> None:
     """The commands run in order in one shell, and each exits as the text promises."""
     commands = _tour()
 
     assert len(commands) > 15
-    said, code = _run(_script(commands), tmp_path)
+    said, code = _run(_script(commands), tmp_path, warm_stratctl)
 
     assert code == 0, said
     assert said.count("No changes. Live matches the configuration.") == 1
     assert "The journal of sandbox holds" in said
 
 
-def _run(script: str, folder: Path) -> tuple[str, int]:
+def _run(script: str, folder: Path, program: Path) -> tuple[str, int]:
     """What a script said and its exit code; nothing that it started outlives it."""
     shell = subprocess.Popen(
         ["bash", "-c", script],
         cwd=folder,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{program.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

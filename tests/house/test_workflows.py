@@ -177,15 +177,6 @@ else:
 store.write_text(json.dumps(comments))
 '''
 
-STRATCTL = f"""\
-#!{sys.executable}
-import sys
-sys.path.insert(0, {str(ROOT)!r})
-from stratctl.cli import main
-sys.exit(main())
-"""
-
-
 # Stands in where only the length of a plan matters: stratctl keeps its own Markdown short.
 LONG = "#!/usr/bin/env bash\nyes '| é | a row of a very long plan |' | head -n 60000\n"
 
@@ -205,10 +196,12 @@ class Runner:
     workspace: Path
     environment: str
     credentials: Mapping[str, str]
+    stratctl: str
+    """The program of that name."""
     outcome: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        executable(self.temp / "stratctl" / "bin" / "stratctl", STRATCTL)
+        executable(self.temp / "stratctl" / "bin" / "stratctl", self.stratctl)
         (self.temp / "stratctl" / "bin" / "python").symlink_to(sys.executable)
         executable(self.temp / "bin" / "gh", f"#!{sys.executable}\n{GH}")
         self.comments_file.write_text("[]")
@@ -344,13 +337,11 @@ def bare(tmp_path: Path) -> Runner:
     """A runner with an empty workspace, and with stratctl replaced by a program that says a lot."""
     (tmp_path / "workspace").mkdir()
     keys = [f"STRATCTL_READ_{part}" for part in ("KEY", "SECRET", "PASSPHRASE")]
-    bare = Runner(tmp_path / "temp", tmp_path / "workspace", "cert", dict.fromkeys(keys, "x"))
-    executable(bare.temp / "stratctl" / "bin" / "stratctl", LONG)
-    return bare
+    return Runner(tmp_path / "temp", tmp_path / "workspace", "cert", dict.fromkeys(keys, "x"), LONG)
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Iterator[Runner]:
+def runner(tmp_path: Path, warm_stratctl: Path) -> Iterator[Runner]:
     """A runner whose workspace holds a proposed project, and a sandbox that the project finds."""
     workspace = tmp_path / "workspace"
     project = workspace / "proposed"
@@ -364,11 +355,10 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
     declare(project, ["1500.00", "500.00"])
 
     temp = tmp_path / "temp"
-    executable(temp / "sandbox", STRATCTL)
     credentials = temp / "credentials"
     sandbox = subprocess.Popen(
         [
-            *(str(temp / "sandbox"), "--chdir", str(project), "sandbox", "--port", "0"),
+            *(str(warm_stratctl), "--chdir", str(project), "sandbox", "--port", "0"),
             *("--participants", "5000", "--credentials", str(credentials)),
         ],
         stdout=subprocess.PIPE,
@@ -380,7 +370,7 @@ def runner(tmp_path: Path) -> Iterator[Runner]:
         lines = credentials.read_text().splitlines()
         lines.append(f"STRATCTL_HEAD_KEY={b64encode(b'k' * 32).decode()}")
         keys = dict(line.removeprefix("export ").split("=", 1) for line in lines if "=" in line)
-        yield Runner(temp, workspace, environment, keys)
+        yield Runner(temp, workspace, environment, keys, warm_stratctl.read_text())
     finally:
         sandbox.terminate()
         sandbox.communicate(timeout=20)
