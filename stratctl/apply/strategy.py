@@ -211,7 +211,8 @@ class _StrategyRun:
             yield from self._say(self._problem("E_FLOAT_SHORT", why, each.rows))
             return
         # Whose sell is in doubt gets no money in by the same run: a person decides first.
-        groups = [tuple(row for row in each.rows if row.participant_code not in self.mixed)]
+        clear = tuple(row for row in each.rows if row.participant_code not in self.mixed)
+        groups: list[Sequence[IntentRow]] = [clear]
         if not groups[0]:
             return
         while groups and not self.stopped:
@@ -292,7 +293,7 @@ class _StrategyRun:
             }
             yield from self._forfeit(exiting=True, participants=gone)
 
-    def _divide(self, intent: Intent, ending: Ending) -> Said[list[tuple[IntentRow, ...]]]:
+    def _divide(self, intent: Intent, ending: Ending) -> Said[list[Sequence[IntentRow]]]:
         """What to send in place of a refused body. The slot is free once it is abandoned."""
         assert ending.answer is not None
         reason = "; ".join(ending.answer.errors) or ending.answer.detail or "refused"

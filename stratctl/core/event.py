@@ -6,6 +6,7 @@ whose Receipt does not carry that body's digest.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,7 +38,7 @@ class Intent:
     body: str
     body_sha256: str
     currency: str
-    rows: tuple[IntentRow, ...]
+    rows: Sequence[IntentRow]
     vector_text: str
     target_text: str
     target_epoch: int
@@ -125,7 +126,7 @@ class Outcome:
     operation_id: str
     status: str
     status_reason: str
-    rows: tuple[RowOutcome, ...]
+    rows: Sequence[RowOutcome]
     proven: bool
     """False: the provider carried out another body than we sent; its figures are booked."""
 

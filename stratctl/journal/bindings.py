@@ -19,12 +19,12 @@ from stratctl.core.event import (
     Forfeited,
     Intent,
     Outcome,
-    RowOutcome,
     Unfinished,
 )
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import TRADING_VERBS, Verb
 from stratctl.journal.record import Adopted, Genesis, Takeover, Word
+from stratctl.journal.rows import asked, ended
 
 REFUSALS = frozenset(
     {
@@ -85,7 +85,10 @@ class Bound:
 class Bindings:
     """Every request id that the journal speaks of."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, admitted: bool = False) -> None:
+        """``admitted``: all that comes was admitted before, in this order, so that what calls say
+        is not checked again."""
+        self._admitted = admitted
         self.realm: str | None = None
         self._bound: dict[str, Bound] = {}
         self._waiting: dict[str, set[int]] = {}
@@ -147,29 +150,28 @@ class Bindings:
                 pass
 
     def _bind(self, intent: Intent) -> None:
-        if hashlib.sha256(intent.body.encode()).hexdigest() != intent.body_sha256:
-            raise Contradiction("the intent's digest is not its body's")
-        if intent.request_id != self._expected_id(intent):
-            raise Contradiction("the intent's request id is not its slot's")
-        codes = [row.participant_code for row in intent.rows]
-        if len(set(codes)) != len(codes):
-            raise Contradiction("the intent names a participant twice")
-        if any(row.amount_minor is not None and row.amount_minor <= 0 for row in intent.rows):
-            raise Contradiction("the intent carries an amount that is not positive")
-        if intent.request_id in self._adopted:
-            raise Contradiction(f"{intent.request_id} is used up")
         bound = self._bound.get(intent.request_id)
-        if bound is not None and bound.intent.body_sha256 != intent.body_sha256:
-            raise Contradiction(f"{intent.request_id} is bound to another body")
-        if bound is not None and bound.committed and intent.verb not in _PATCHES:
-            raise Contradiction(f"{intent.request_id} is used up")
-        self._agree_about_entries(intent)
+        if not self._admitted:
+            _check_call(intent)
+            self._check_id(intent, bound)
         if bound is None or intent.verb in _PATCHES:
             self._bound[intent.request_id] = Bound(intent)
             for entry in intent.entries:
                 self._carriers.setdefault(entry.key, set()).add(intent.request_id)
         if intent.slot and bound is None:
             self._waiting.setdefault(intent.strategy_id, set()).add(intent.slot)
+
+    def _check_id(self, intent: Intent, bound: Bound | None) -> None:
+        """The id is its slot's, and free for this body."""
+        if intent.request_id != self._expected_id(intent):
+            raise Contradiction("the intent's request id is not its slot's")
+        if intent.request_id in self._adopted:
+            raise Contradiction(f"{intent.request_id} is used up")
+        if bound is not None and bound.intent.body_sha256 != intent.body_sha256:
+            raise Contradiction(f"{intent.request_id} is bound to another body")
+        if bound is not None and bound.committed and intent.verb not in _PATCHES:
+            raise Contradiction(f"{intent.request_id} is used up")
+        self._agree_about_entries(intent)
 
     def _adopt(self, adopted: Adopted) -> None:
         """Nothing is booked twice, and a slot's Operation carries its slot's id."""
@@ -252,7 +254,8 @@ class Bindings:
         if outcome.proven:
             if outcome.verb is not intent.verb or bound.taken:
                 raise Contradiction("another body's outcome proves nothing")
-            _check_rows(intent, outcome.rows)
+            if not self._admitted:
+                _check_rows(intent, outcome)
         bound.outcome = outcome
 
     def _abandon(self, abandoned: Abandoned) -> None:
@@ -275,15 +278,25 @@ class Bindings:
         return bound
 
 
-def _check_rows(intent: Intent, rows: tuple[RowOutcome, ...]) -> None:
+def _check_call(intent: Intent) -> None:
+    """An intent carries its own body, and asks for something of each participant once."""
+    if hashlib.sha256(intent.body.encode()).hexdigest() != intent.body_sha256:
+        raise Contradiction("the intent's digest is not its body's")
+    rows = asked(intent.rows)
+    if len({row.participant_code for row in rows}) != len(rows):
+        raise Contradiction("the intent names a participant twice")
+    if any(row.amount_minor is not None and row.amount_minor <= 0 for row in rows):
+        raise Contradiction("the intent carries an amount that is not positive")
+
+
+def _check_rows(intent: Intent, outcome: Outcome) -> None:
     """A proven outcome speaks of each participant once and books no more than was asked for."""
-    asked = {row.participant_code: row.amount_minor for row in intent.rows}
-    if sorted(row.participant_code for row in rows) != sorted(asked):
+    limits = {row.participant_code: row.amount_minor or 0 for row in asked(intent.rows)}
+    rows = ended(outcome.rows)
+    if len(rows) != len(limits) or {row.participant_code for row in rows} != limits.keys():
         raise Contradiction("a proven outcome names its intent's participants, each once")
-    for row in rows:
-        limit = asked[row.participant_code] or 0
-        if not 0 <= (row.amount_minor or 0) <= limit:
-            raise Contradiction("a proven outcome books at most what was asked for")
+    if any(not 0 <= (row.amount_minor or 0) <= limits[row.participant_code] for row in rows):
+        raise Contradiction("a proven outcome books at most what was asked for")
 
 
 def _has_no_end(bound: Bound) -> bool:

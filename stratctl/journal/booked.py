@@ -7,14 +7,16 @@ declaring the same unit of money twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from operator import attrgetter
+
+import msgspec
 
 from stratctl.core.event import (
     Abandoned,
     Forfeited,
     Intent,
-    IntentRow,
     Outcome,
     RowOutcome,
     RowResult,
@@ -45,9 +47,11 @@ from stratctl.journal.record import (
     Waiting,
     WaitOver,
 )
+from stratctl.journal.rows import Ended, asked, ended
 
 MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
 MONEY_OUT = (Verb.PARTIAL_SELL,)
+MOVES_MONEY = (*MONEY_IN, *MONEY_OUT)
 
 SWITCH_VERB = frozenset({"trader_not_enrolled", "trader_already_enrolled"})
 """Refusals that say only that the next plan must use the other verb. They are kept for it and
@@ -68,14 +72,36 @@ _MAY_HAVE_MOVED = (RowResult.SETTLED, RowResult.MIXED)
 
 def book(entries: Iterable[Entry], workspace: Workspace) -> Booked:
     """Fold a verified journal."""
+    return _folded(entries).booked(workspace)
+
+
+def booked_totals(
+    entries: Iterable[Entry], names: Sequence[str]
+) -> dict[tuple[str, str], tuple[int, ...]]:
+    """Some totals of ``book``, in the order of their names, by Strategy's id and participant.
+
+    Without its tables, and without those who have none but zeros.
+    """
+    fold = _folded(entries)
+    fold.count_open_calls()
+    totals_of = attrgetter(*names)
+    nothing = (0,) * len(names)
+    return {
+        (strategy_id, code): totals
+        for strategy_id, rows in fold.rows.items()
+        for code, row in rows.items()
+        if (totals := totals_of(row)) != nothing
+    }
+
+
+def _folded(entries: Iterable[Entry]) -> _Fold:
     fold = _Fold()
     for entry in entries:
         fold.take(entry)
-    return fold.booked(workspace)
+    return fold
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(msgspec.Struct, gc=False):
     """One participant of one Strategy."""
 
     contributed_minor: int = 0
@@ -96,8 +122,9 @@ class _Row:
 
 class _Fold:
     def __init__(self) -> None:
-        self.bindings = Bindings()
-        self.rows: dict[tuple[str, str], _Row] = {}
+        self.bindings = Bindings(admitted=True)
+        self.rows: dict[str, dict[str, _Row]] = {}
+        """strategy_id -> participant_code -> what is booked"""
         self.strategy_ids: dict[str, str] = {}
         self.used: set[str] = set()
         self.runs: dict[str, Run] = {}
@@ -188,11 +215,16 @@ class _Fold:
 
     def _waits_no_more(self, strategy: str, strategy_id: str, code: str) -> None:
         """Nor does what was remembered before the Strategy existed."""
+        if not self.waits:
+            return
         for place in (strategy_id, waiting_place(strategy, "")):
             self.waits.pop((place, code), None)
 
     def _row(self, strategy_id: str, code: str) -> _Row:
-        return self.rows.setdefault((strategy_id, code), _Row())
+        return self._rows(strategy_id).setdefault(code, _Row())
+
+    def _rows(self, strategy_id: str) -> dict[str, _Row]:
+        return self.rows.setdefault(strategy_id, {})
 
     def _applied(self, said: Run | Applied | None) -> None:
         """A configuration counts as applied with its first intent: an older one may act no more."""
@@ -209,24 +241,32 @@ class _Fold:
             return  # the same outcome, journaled again
         signed = self.bindings[event.request_id].signed_last
         # What was asked for says nothing about another body's Operation.
-        asked = {row.participant_code: row.amount_minor or 0 for row in intent.rows if event.proven}
-        for outcome in event.rows:
-            row = self._row(event.strategy_id, outcome.participant_code)
-            _settle(row, outcome, event.verb, asked.get(outcome.participant_code, 0))
-            if event.verb is Verb.REBALANCE and outcome.result is RowResult.SETTLED:
+        proven = asked(intent.rows) if event.proven and event.verb in MOVES_MONEY else ()
+        limits = {row.participant_code: row.amount_minor or 0 for row in proven}
+        aimed = event.proven and intent.target_text
+        rows = self._rows(event.strategy_id)
+        for end in ended(event.rows):
+            code, result = end.participant_code, end.result
+            row = rows.get(code)
+            if row is None:
+                row = rows[code] = _Row()
+            _settle(row, end, event.verb, limits.get(code, 0))
+            if result not in _MOVED:
+                continue
+            if event.verb is not Verb.REBALANCE:
+                self._waits_no_more(event.strategy, event.strategy_id, code)
+            elif result is RowResult.SETTLED:
                 row.rebalanced_at = signed
-            if event.verb is not Verb.REBALANCE and outcome.result in _MOVED:
-                self._waits_no_more(event.strategy, event.strategy_id, outcome.participant_code)
-            satisfies = event.proven and outcome.result in (RowResult.SETTLED, RowResult.SKIPPED)
-            if satisfies and intent.target_text:
+            if aimed:
                 row.target_text, row.target_epoch = intent.target_text, intent.target_epoch
 
     def _unpark(self, event: Unparked) -> None:
         self.used.add(event.acknowledgement)
-        for (strategy_id, code), row in self.rows.items():
-            named = not event.participants or code in event.participants
-            if named and event.strategy_id in ("", strategy_id) and row.parked != MIXED:
-                row.parked, row.held = None, 0
+        named = frozenset(event.participants)
+        for strategy_id, rows in self.rows.items():
+            for code, row in rows.items() if event.strategy_id in ("", strategy_id) else ():
+                if (not named or code in named) and row.parked != MIXED:
+                    row.parked, row.held = None, 0
 
     def _entries(self) -> tuple[BoundEntry, ...]:
         """Each named entry by its first intent that was not abandoned: what never can be carried
@@ -252,7 +292,15 @@ class _Fold:
                 first[content.key] = replace(known, committed=known.committed or bound.committed)
         return tuple(first[key] for key in sorted(first))
 
+    def count_open_calls(self) -> None:
+        """A call that may have been carried out, and has no outcome, counts in full. At the end,
+        and once."""
+        for bound in self.bindings:
+            if bound.intent.verb in TRADING_VERBS and bound.possible and bound.outcome is None:
+                self._count_in_full(bound.intent)
+
     def booked(self, workspace: Workspace) -> Booked:
+        self.count_open_calls()
         operations, open_intents = [], []
         for bound in self.bindings:
             intent = bound.intent
@@ -270,8 +318,6 @@ class _Fold:
                         done=bound.outcome is not None,
                     )
                 )
-            if intent.verb in TRADING_VERBS and bound.possible and bound.outcome is None:
-                self._count_in_full(intent)
         for left in self.bindings.unfinished():
             if not left.operation_id:
                 open_intents.append(
@@ -311,29 +357,31 @@ class _Fold:
         )
 
     def _count_in_full(self, intent: Intent) -> None:
-        for asked in intent.rows:
-            row = self._row(intent.strategy_id, asked.participant_code)
+        for wanted in asked(intent.rows):
+            row = self._row(intent.strategy_id, wanted.participant_code)
             row.busy = True
-            _add_pending(row, intent.verb, asked.amount_minor or 0)
+            _add_pending(row, intent.verb, wanted.amount_minor or 0)
 
     def _table(self, workspace: Workspace) -> Table:
-        keys = sorted(self.rows)
-        rows = [self.rows[key] for key in keys]
+        keys = [(one, code) for one in sorted(self.rows) for code in sorted(self.rows[one])]
+        rows = [self.rows[strategy_id][code] for strategy_id, code in keys]
         columns = [[key[0] for key in keys], [key[1] for key in keys]]
         columns += [[getattr(row, name) for row in rows] for name in list(BOOKED_ROWS)[2:]]
         return workspace.table("booked", BOOKED_ROWS, columns)
 
 
 def _moves_money(bound: Bound) -> bool:
-    return bound.possible and bound.intent.verb in (*MONEY_IN, *MONEY_OUT)
+    return bound.possible and bound.intent.verb in MOVES_MONEY
 
 
 def _sent(bound: Bound) -> MoneySent:
     """Rows that were refused or skipped moved nothing; without an outcome every row counts."""
-    rows: Iterable[IntentRow | RowOutcome] = bound.intent.rows
-    if bound.outcome is not None:
-        rows = [row for row in bound.outcome.rows if row.result in _MAY_HAVE_MOVED]
-    amount_minor = sum(row.amount_minor or 0 for row in rows)
+    if bound.outcome is None:
+        amounts = [row.amount_minor for row in asked(bound.intent.rows)]
+    else:
+        rows = ended(bound.outcome.rows)
+        amounts = [row.amount_minor for row in rows if row.result in _MAY_HAVE_MOVED]
+    amount_minor = sum(filter(None, amounts))
     incoming = bound.intent.verb in MONEY_IN
     return MoneySent(
         currency=bound.intent.currency,
@@ -343,7 +391,7 @@ def _sent(bound: Bound) -> MoneySent:
     )
 
 
-def _settle(row: _Row, outcome: RowOutcome, verb: Verb, asked_minor: int) -> None:
+def _settle(row: _Row, outcome: RowOutcome | Ended, verb: Verb, asked_minor: int) -> None:
     """Book one participant's part of an Operation."""
     amount_minor = outcome.amount_minor or 0
     if outcome.result is RowResult.MIXED:
@@ -353,8 +401,7 @@ def _settle(row: _Row, outcome: RowOutcome, verb: Verb, asked_minor: int) -> Non
     if outcome.result is RowResult.REJECTED:
         _park(row, outcome.reason)
         return
-    moves_money = verb in MONEY_IN or verb in MONEY_OUT
-    short = moves_money and amount_minor < asked_minor
+    short = verb in MOVES_MONEY and amount_minor < asked_minor
     row.held, row.parked = 0, (outcome.reason or outcome.result.value) if short else None
     if verb is Verb.LIQUIDATE:
         row.exited = True

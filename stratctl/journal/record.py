@@ -16,8 +16,8 @@ from __future__ import annotations
 import hashlib
 import json
 import types
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -35,7 +35,9 @@ from stratctl.core.event import (
     Satisfied,
 )
 from stratctl.core.state import Verb
+from stratctl.journal import plain
 from stratctl.journal.merkle import root
+from stratctl.journal.rows import Packed
 from stratctl.journal.words import JOURNAL_WORDS
 
 VERSION = 1
@@ -232,6 +234,15 @@ def decode(line: bytes, *, seq: int, prev: str) -> Entry:
     Raises JournalTampered when it is not exactly what ``encode`` wrote there, and JournalForeign
     when it is intact but of a version or type that is not known here.
     """
+    reader = _PLAIN.get(plain.name_in(line))
+    read = reader.read(line) if reader is not None else None
+    if read is not None and (read.seq, read.prev, read.v) == (seq, prev, VERSION):
+        return Entry(seq=seq, at=read.t, run=read.run, event=read.event, digest=read.h)
+    return decode_strictly(line, seq=seq, prev=prev)
+
+
+def decode_strictly(line: bytes, *, seq: int, prev: str) -> Entry:
+    """The same for every line, and several times slower: here it is decided what is wrong."""
     said = document(line, seq=seq)
     envelope = _ENVELOPE.keys()
     if said.keys() < envelope or said["seq"] != seq or said["prev"] != prev:
@@ -248,6 +259,9 @@ def decode(line: bytes, *, seq: int, prev: str) -> Entry:
         event = _SHAPES[kind].read(own)
     except _Misshapen as error:
         raise _tampered(seq, f"it is not a proper {said['type']!r}") from error
+    if kind in plain.ROWS:
+        packed: Packed[Any] = Packed(canonical(said["rows"]), len(event.rows), plain.ROWS[kind])
+        event = replace(event, rows=packed)
     return Entry(seq=seq, at=at, run=run, event=event, digest=said["h"])
 
 
@@ -329,7 +343,7 @@ def _plain(value: Any) -> Any:
     """A value of events as JSON-able data."""
     if is_dataclass(value):
         return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | Packed):
         return [_plain(part) for part in value]
     return value
 
@@ -352,6 +366,8 @@ def _shape(hint: Any) -> _Shape:
     if get_origin(hint) in (Union, types.UnionType):
         (inner,) = (part for part in get_args(hint) if part is not type(None))
         return _optional(_shape(inner))
+    if get_origin(hint) is Sequence:
+        return _sequence(_shape(get_args(hint)[0]))
     if get_origin(hint) is tuple:
         parts = get_args(hint)
         if parts[-1] is Ellipsis:
@@ -437,6 +453,7 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 _TEXT = _shape(str)
 _SHAPES = {kind: _shape(kind) for kind in TYPES.values()}
+_PLAIN = plain.readers(TYPES)
 _HASH = {"type": "string", "pattern": "^[0-9a-f]+$", "minLength": 64, "maxLength": 64}
 _ENVELOPE: dict[str, Any] = {
     "v": {"const": VERSION},

@@ -149,10 +149,10 @@ def read_at(place: Place, environment: str, realm: str | None = None) -> Reading
     return Reading(read(place.read(), realm=realm, environment=environment))
 
 
-def audit(place: Place, environment: str, workspace: Workspace, held: Held = unheld) -> AuditReport:
+def audit(place: Place, environment: str, held: Held = unheld) -> AuditReport:
     """Verify the journal; what is wrong with its bytes is a finding. Raises JournalRolledBack and
     JournalUnavailable."""
-    return verify(place.read(), environment=environment, workspace=workspace, held=held)
+    return verify(place.read(), environment=environment, held=held)
 
 
 class Reading:

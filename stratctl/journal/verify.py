@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import Abandoned, Answer, Attempt, Forfeited, Intent, Outcome
 from stratctl.core.report import AuditReport
-from stratctl.core.tables import Workspace
-from stratctl.journal.booked import book
+from stratctl.journal.booked import booked_totals
 from stratctl.journal.chain import read
 from stratctl.journal.record import Adopted, Entry, Takeover
+from stratctl.journal.rows import asked, ended
 
 TOTALS = (
     "contributed_minor",
@@ -41,9 +41,7 @@ def unheld(entries: Sequence[Entry]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return (), ()
 
 
-def verify(
-    data: bytes, *, environment: str, workspace: Workspace, held: Held = unheld
-) -> AuditReport:
+def verify(data: bytes, *, environment: str, held: Held = unheld) -> AuditReport:
     """Check a journal's bytes. What is wrong becomes a finding; nothing is raised for it."""
     try:
         chain = read(data, environment=environment)
@@ -56,13 +54,7 @@ def verify(
             outcomes=0,
             findings=(error.summary,),
         )
-    columns = ", ".join(("strategy_id", "participant_code", *TOTALS))
-    table = book(chain.entries, workspace).rows
-    first = {
-        (strategy_id, code): tuple(totals)
-        for strategy_id, code, *totals in workspace.rows(f"SELECT {columns} FROM {table}")
-        if any(totals)
-    }
+    first = booked_totals(chain.entries, TOTALS)
     wrong, found = held(chain.entries)
     return AuditReport(
         environment=environment,
@@ -81,8 +73,8 @@ def verify(
 def differences(first: Totals, second: Totals) -> list[str]:
     """Where two folds of one journal disagree, in words."""
     nothing = (0,) * len(TOTALS)
-    found = []
-    for key in sorted(first.keys() | second.keys()):
+    found: list[str] = []
+    for key in sorted(first.keys() | second.keys()) if first != second else ():
         pairs = zip(TOTALS, first.get(key, nothing), second.get(key, nothing), strict=True)
         found += [
             f"{key[1]} in {key[0]}: {name} is {one} in one count and {other} in the other"
@@ -125,13 +117,14 @@ def _add(story: list[object], sums: dict[tuple[str, str], list[int]]) -> None:
     if place is None:
         return
     if outcome is not None:
-        for row in outcome.rows:
-            moved = {"settled": place, "mixed": place + 2}.get(row.result.value)
-            if moved is not None:
-                sums[intent.strategy_id, row.participant_code][moved] += row.amount_minor or 0
+        places = {"settled": place, "mixed": place + 2}
+        for row in ended(outcome.rows):
+            if row.result in places:
+                found = sums[intent.strategy_id, row.participant_code]
+                found[places[row.result]] += row.amount_minor or 0
     elif _may_have_been_carried_out(story):
-        for asked in intent.rows:
-            sums[intent.strategy_id, asked.participant_code][place + 2] += asked.amount_minor or 0
+        for wanted in asked(intent.rows):
+            sums[intent.strategy_id, wanted.participant_code][place + 2] += wanted.amount_minor or 0
 
 
 def _may_have_been_carried_out(story: list[object]) -> bool:

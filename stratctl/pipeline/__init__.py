@@ -401,7 +401,7 @@ def audit_verify(
 
     with Session(root, environment, {}) as session:
         held = kept_heads(heads, public_key)
-        report = audit(session.journal_place, session.environment.name, session.workspace, held)
+        report = audit(session.journal_place, session.environment.name, held)
         return replace(report, heads=len(heads))
 
 

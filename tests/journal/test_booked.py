@@ -392,7 +392,7 @@ def test_the_audit_reports_where_two_counts_differ() -> None:
 def test_an_audit_of_a_whole_journal_holds(tmp_path: Path) -> None:
     """Counts, head, and no finding; a torn tail is reported beside it."""
     data = write(tmp_path, everything()).read_bytes()
-    report = verify(data + b'{"torn', environment=ENVIRONMENT, workspace=WORKSPACE)
+    report = verify(data + b'{"torn', environment=ENVIRONMENT)
     assert report.holds
     assert (report.entries, report.intents, report.outcomes) == (62, 13, 10)
     assert report.head == read(data).head
@@ -402,7 +402,7 @@ def test_an_audit_of_a_whole_journal_holds(tmp_path: Path) -> None:
 def test_an_audit_of_another_environments_journal_does_not_hold(tmp_path: Path) -> None:
     """It is a finding, not an exception."""
     data = write(tmp_path, everything()).read_bytes()
-    report = verify(data, environment="prod", workspace=WORKSPACE)
+    report = verify(data, environment="prod")
     assert report.findings == ("the journal is of environment 'dev', not 'prod'",)
 
 

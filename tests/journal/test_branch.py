@@ -22,7 +22,6 @@ from stratctl.core.errors import (
 )
 from stratctl.core.event import AnswerClass, Problem
 from stratctl.core.state import Verb
-from stratctl.core.tables import Workspace
 from stratctl.journal import branch
 from stratctl.journal.branch import GitBranch
 from stratctl.journal.git import Git, GitFailed
@@ -211,7 +210,7 @@ def test_a_lost_machine_may_have_sent_what_it_wrote_down(line: Line) -> None:
         assert abs(open_call.signed_last - lease.timestamp()) < 20
         pending = {code: sums[2] for (_, code), sums in totals_of(journal.entries()).items()}
         assert pending == {"CUST01": 50, "CUST02": 70}
-    assert audit(line.place(line.machine()), ENVIRONMENT, Workspace()).holds
+    assert audit(line.place(line.machine()), ENVIRONMENT).holds
     with pytest.raises(JournalError, match="took the journal"):
         lost.append(intent(Verb.TOP_UP, 3, [("CUST02", 70)]))
     with line.opened(line.machine()) as journal:
@@ -298,7 +297,7 @@ def test_a_machine_that_never_saw_it_finds_it_by_a_kept_head(line: Line) -> None
             journal.append(event)
         kept = head_of(journal.entries(), "2026-11-21T10:00:00Z").line()
     git(line.remote, "update-ref", REF, f"{line.head()}~1")
-    report = partial(audit, line.place(line.machine()), ENVIRONMENT, Workspace())
+    report = partial(audit, line.place(line.machine()), ENVIRONMENT)
     assert report().holds
     (finding,) = report(partial(held_against, [("kept", kept)], "")).findings
     assert finding.startswith("kept: the journal was cut off: it had 5 entries")

@@ -12,7 +12,6 @@ from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import Event, RowResult
 from stratctl.core.report import AuditReport
 from stratctl.core.state import Verb
-from stratctl.core.tables import Workspace
 from stratctl.journal.chain import read
 from stratctl.journal.heads import head_of, held_against, sign
 from stratctl.journal.record import NO_PREVIOUS, Genesis, Resume, Word, decode, encode
@@ -45,7 +44,6 @@ with tempfile.TemporaryDirectory() as made:
     DATA = write(Path(made), _long()).read_bytes()
 LINES = DATA.splitlines(keepends=True)
 ENTRIES = read(DATA).entries
-WORKSPACE = Workspace()
 OURS = Genesis(REALM, ENVIRONMENT)
 CUST01 = [("CUST01", RowResult.SETTLED, "", 100)]
 
@@ -233,7 +231,7 @@ def is_line(line: bytes, seq: int, prev: str) -> bool:
 def audited(data: bytes, *kept: bytes, public_key: str = "") -> AuditReport:
     """What ``audit verify`` says of it."""
     held = partial(held_against, [("kept", line) for line in kept], public_key)
-    return verify(data, environment=ENVIRONMENT, workspace=WORKSPACE, held=held)
+    return verify(data, environment=ENVIRONMENT, held=held)
 
 
 def told(

@@ -19,7 +19,6 @@ from stratctl.core.errors import (
 )
 from stratctl.core.event import Problem
 from stratctl.core.state import Verb
-from stratctl.core.tables import Workspace
 from stratctl.journal.chain import read
 from stratctl.journal.directory import AppendOnly, Directory, LocalDisk
 from stratctl.journal.record import Genesis, Resume
@@ -252,7 +251,7 @@ def test_a_tampered_journal_is_not_opened(tmp_path: Path) -> None:
         opened(tmp_path)
     with pytest.raises(JournalTampered):
         read_journal(tmp_path, ENVIRONMENT)
-    report = audit(Directory(tmp_path / ENVIRONMENT), ENVIRONMENT, Workspace())
+    report = audit(Directory(tmp_path / ENVIRONMENT), ENVIRONMENT)
     assert not report.holds
     assert "line 2" in report.findings[0]
 

@@ -18,7 +18,6 @@ from stratctl.core.errors import (
 )
 from stratctl.core.event import Problem
 from stratctl.core.state import Verb
-from stratctl.core.tables import Workspace
 from stratctl.journal import branch, directory
 from stratctl.journal.branch import GitBranch
 from stratctl.journal.directory import AppendOnly, Directory, LocalDisk
@@ -156,7 +155,7 @@ def test_a_journal_goes_on_where_it_ended_on_a_machine_that_never_saw_it(kept: K
         journal.append_all(told[middle:])
     reading = read_at(kept.elsewhere(), ENVIRONMENT, REALM)
     assert [e.event for e in reading.entries()[1:]] == told
-    report = audit(kept.elsewhere(), ENVIRONMENT, Workspace())
+    report = audit(kept.elsewhere(), ENVIRONMENT)
     assert report.holds
     assert report.entries == len(told) + 1
 
@@ -177,7 +176,7 @@ def test_full_segments_are_closed_and_compressed(
     assert names[:2] == ["00000001.jsonl.gz", "00000002.jsonl.gz"]
     reading = read_at(kept.elsewhere(), ENVIRONMENT, REALM)
     assert [e.event for e in reading.entries()[1:]] == told
-    assert audit(kept.elsewhere(), ENVIRONMENT, Workspace()).holds
+    assert audit(kept.elsewhere(), ENVIRONMENT).holds
 
 
 def test_an_absent_journal_is_empty(kept: Kept) -> None:
@@ -224,7 +223,7 @@ def test_a_whole_line_that_does_not_fit_is_tampering(kept: Kept) -> None:
             kept.opened(kept.elsewhere())
     with pytest.raises(JournalTampered, match="line 2"):
         read_at(kept.elsewhere(), ENVIRONMENT)
-    assert not audit(kept.elsewhere(), ENVIRONMENT, Workspace()).holds
+    assert not audit(kept.elsewhere(), ENVIRONMENT).holds
 
 
 def test_a_second_writer_waits_for_the_first(kept: Kept) -> None:

@@ -1,0 +1,92 @@
+"""Rows of calls as the text that the journal has of them, read anew at each look.
+
+A million Executions as objects are two gigabytes, and as text a fifth of that. What goes over all
+of them asks for no more of a row than it needs, which takes a third of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar, overload
+
+import msgspec
+
+from stratctl.core.event import IntentRow, RowOutcome, RowResult
+
+R = TypeVar("R")
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What counts of an IntentRow."""
+
+    participant_code: str
+    amount_minor: int | None
+
+
+class Ended(msgspec.Struct, frozen=True, gc=False):
+    """What counts of a RowOutcome."""
+
+    participant_code: str
+    result: RowResult
+    reason: str
+    amount_minor: int | None
+
+
+class Packed(Sequence[R]):
+    """Rows that are equal to a tuple of them. The text is canonical JSON, proven to be such rows by
+    whoever packs it."""
+
+    __slots__ = ("_size", "kind", "text")
+
+    def __init__(self, text: bytes, size: int, kind: type[R]) -> None:
+        self.text = text
+        self.kind = kind
+        self._size = size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> R: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[R, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> R | tuple[R, ...]:
+        return self._all()[place]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Packed):
+            return self.kind is other.kind and self.text == other.text
+        return self._all() == other
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return repr(self._all())
+
+    def _all(self) -> tuple[R, ...]:
+        rows: tuple[R, ...] = _WHOLE[self.kind].decode(self.text)
+        return rows
+
+
+def asked(rows: Sequence[IntentRow]) -> Sequence[IntentRow | Asked]:
+    """Each row of an intent, for whoever needs no more than what counts."""
+    return _ASKED.decode(rows.text) if isinstance(rows, Packed) else rows
+
+
+def ended(rows: Sequence[RowOutcome]) -> Sequence[RowOutcome | Ended]:
+    """Each row of an outcome, for whoever needs no more than what counts."""
+    return _ENDED.decode(rows.text) if isinstance(rows, Packed) else rows
+
+
+_ASKED = msgspec.json.Decoder(list[Asked])
+_ENDED = msgspec.json.Decoder(list[Ended])
+_WHOLE: dict[type, msgspec.json.Decoder[Any]] = {
+    IntentRow: msgspec.json.Decoder(tuple[IntentRow, ...]),
+    RowOutcome: msgspec.json.Decoder(tuple[RowOutcome, ...]),
+}
