@@ -37,12 +37,10 @@ COUNTED_ROWS = {
 }
 
 ACCOUNT_ROWS = {
-    "account_id": "VARCHAR",
     "strategy_id": "VARCHAR",
     "participant_code": "VARCHAR",
     "asset": "VARCHAR",
     "balance": "VARCHAR",
-    "last_update": "BIGINT",
 }
 
 
@@ -171,15 +169,10 @@ def live_rows(
         "live_rows",
         LIVE_ROWS,
         f"""
-        WITH booked AS (SELECT * FROM {booked} WHERE list_contains($1, strategy_id)),
-        keys AS (
-            SELECT strategy_id, participant_code FROM {traders}
-            UNION SELECT strategy_id, participant_code FROM booked
-            UNION SELECT strategy_id, participant_code FROM {counted}
-        )
+        WITH booked AS (SELECT * FROM {booked} WHERE list_contains($1, strategy_id))
         SELECT
-            keys.strategy_id,
-            keys.participant_code,
+            strategy_id,
+            participant_code,
             traders.trader_id,
             traders.auto_rebalance,
             traders.trader_updated_at,
@@ -200,12 +193,11 @@ def live_rows(
             booked.parked,
             nullif(participants.standing, 'approved') AS standing,
             greatest(counted.rebalanced_at, booked.rebalanced_at) AS rebalanced_at
-        FROM keys
-        LEFT JOIN {traders} AS traders USING (strategy_id, participant_code)
-        LEFT JOIN booked USING (strategy_id, participant_code)
-        LEFT JOIN {counted} AS counted USING (strategy_id, participant_code)
+        FROM {traders} AS traders
+        FULL JOIN booked USING (strategy_id, participant_code)
+        FULL JOIN {counted} AS counted USING (strategy_id, participant_code)
         LEFT JOIN {participants} AS participants USING (participant_code)
-        ORDER BY keys.strategy_id, keys.participant_code
+        ORDER BY strategy_id, participant_code
         """,
         [list(strategy_ids)],
     )
@@ -213,29 +205,25 @@ def live_rows(
 
 def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Table:
     """ACCOUNT_ROWS. An account that came on two pages is taken once, as it was last updated."""
-    raw = _end_to_end(
+    shown = [(page.label, page.owner, page.asset, page.balance) for page in pages]
+    raw = _end_to_end(workspace, "listed_accounts", ACCOUNT_ROWS, shown)
+    if not raw.duplicates(HOLDINGS_KEY):
+        return raw.keyed(*HOLDINGS_KEY)
+    # Only now does it matter which account is which.
+    named = _end_to_end(
         workspace,
-        "listed_accounts",
-        ACCOUNT_ROWS,
+        "named_accounts",
+        {**ACCOUNT_ROWS, "account_id": "VARCHAR", "last_update": "BIGINT"},
         [
-            (
-                page.account_id,
-                page.label,
-                page.owner,
-                page.asset,
-                page.balance,
-                page.last_update,
-            )
-            for page in pages
+            (*columns, page.account_id, page.last_update)
+            for columns, page in zip(shown, pages, strict=True)
         ],
     )
-    if not raw.duplicates(("account_id",)):
-        return raw
     return workspace.select(
         "accounts",
         ACCOUNT_ROWS,
         f"""
-        SELECT * FROM {raw}
+        SELECT {", ".join(ACCOUNT_ROWS)} FROM {named}
         QUALIFY row_number() OVER (
             PARTITION BY account_id ORDER BY last_update DESC, balance
         ) = 1
@@ -263,11 +251,15 @@ def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequen
     Balances are plain decimal text, checked when they were read, so that cutting and padding the
     digits is exact; a cast of the text to a decimal would round silently.
     """
+    quantity, together = "quantity_e24", ""
+    if accounts.duplicates(HOLDINGS_KEY):
+        quantity = "sum(quantity_e24)::DECIMAL(38,0) AS quantity_e24"
+        together = "GROUP BY strategy_id, participant_code, asset ORDER BY ALL"
     return workspace.select(
         "holdings",
         HOLDINGS_ROWS,
         f"""
-        WITH units AS (
+        WITH units AS MATERIALIZED (  -- or the digits are cut and padded for each mention
             SELECT strategy_id, participant_code, asset,
                    left(replace(balance, '.', '') || repeat('0', 24),
                         strpos(balance || '.', '.') - 1 + 24)::DECIMAL(38,0) AS quantity_e24
@@ -275,13 +267,11 @@ def holdings(workspace: Workspace, accounts: Table, traders: Table, fiat: Sequen
             WHERE NOT list_contains($1, asset) AND NOT balance LIKE '-%'
               AND strpos(balance || '.', '.') - 1 <= 14
         )
-        SELECT strategy_id, participant_code, asset,
-               sum(quantity_e24)::DECIMAL(38,0) AS quantity_e24
+        SELECT strategy_id, participant_code, asset, {quantity}
         FROM units
         SEMI JOIN {traders} USING (strategy_id, participant_code)
         WHERE quantity_e24 > 0
-        GROUP BY strategy_id, participant_code, asset
-        ORDER BY ALL
+        {together}
         """,
         [sorted(fiat)],
     ).keyed(*HOLDINGS_KEY)

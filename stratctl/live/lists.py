@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from stratctl.core.errors import BadResponse
 from stratctl.live.client import ReadClient
-from stratctl.live.wire import PAGE_SIZE, NumberedPage, Page, parse_list
+from stratctl.live.wire import PAGE_SIZE, Lines, NumberedPage, Page, parse_list, values
 
 PAGES_MAX = 200_000
 NUMBERED_READS_MAX = 5
@@ -87,3 +87,9 @@ def check_filter(shown: Iterable[str], wanted: str, what: str) -> None:
     others = {*shown} - {wanted}
     if others:
         raise BadResponse(f"E_PAGING: asked for {what} {wanted}, got {min(others)!r} as well")
+
+
+def check_column(shown: Lines, wanted: str, what: str) -> None:
+    """``check_filter`` of a column of a page."""
+    if shown != f"{wanted}\n" * shown.count("\n"):
+        check_filter(values(shown), wanted, what)

@@ -30,7 +30,7 @@ from stratctl.live.identity import (
     staleness,
     went_backwards,
 )
-from stratctl.live.lists import check_filter, cursor_pages, numbered_pages
+from stratctl.live.lists import check_column, check_filter, cursor_pages, numbered_pages
 
 REREAD_SECONDS = (1.0, 3.0, 8.0, 16.0, 32.0)
 """Waits before each re-read of something stale: five times within a minute."""
@@ -230,7 +230,7 @@ class StrategyReader:
         path = "/strategies/traders"
         pages = tuple(cursor_pages(self._client, path, wanted, wire.traders_page, seen))
         for page in pages:
-            check_filter(wire.values(page.strategy_id), strategy_id, "Strategy")
+            check_column(page.strategy_id, strategy_id, "Strategy")
         return pages
 
     def _accounts(self, strategy_id: str, name: str) -> tuple[wire.AccountColumns, ...]:
@@ -238,8 +238,8 @@ class StrategyReader:
         wanted = {"account_label": strategy_id, "account_type": "available"}
         pages = numbered_pages(self._client, "/accounts", wanted, wire.accounts_page, seen)
         for page in pages:
-            check_filter(wire.values(page.label), strategy_id, "label")
-            check_filter(wire.values(page.type), "available", "type")
+            check_column(page.label, strategy_id, "label")
+            check_column(page.type, "available", "type")
         return pages
 
     def _executions(

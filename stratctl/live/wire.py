@@ -166,8 +166,8 @@ _UUID = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE
 )
 _BARE_UUID = re.compile(r"[0-9a-f]{32}", re.ASCII | re.IGNORECASE)
-_CODE = re.compile(r"[A-Z0-9]{1,6}", re.ASCII)
-_DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
+_CODE = re.compile(r"[A-Z0-9]{1,6}+", re.ASCII)
+_DECIMAL = re.compile(r"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+", re.ASCII)
 _WHOLE = re.compile(r"[0-9]{1,18}", re.ASCII)
 _WHOLE_END = 10**18
 
@@ -260,8 +260,9 @@ Lines = str
 """A column of a page: one value a line, each with its line break. It is checked as a whole, and
 reaches the engine as one value, which takes a fraction of the time that its values would take."""
 
-_CODES = re.compile(f"(?:{_CODE.pattern}\n)+", re.ASCII)
-_DECIMALS = re.compile(f"(?:{_DECIMAL.pattern}\n)+", re.ASCII)
+# What was matched is never tried otherwise (``+``), which takes half of the time.
+_CODES = re.compile(f"(?:{_CODE.pattern}\n)++", re.ASCII)
+_DECIMALS = re.compile(f"(?:{_DECIMAL.pattern}\n)++", re.ASCII)
 _FLAGS = {True: "true\n", False: "false\n", None: "\n"}
 
 
