@@ -29,11 +29,13 @@ FUZZ_SECONDS ?= 180
 
 SEED ?= 1
 COUNT ?= 2000
+ONE_IN ?= 1
+CASE ?=
 
 COMPILE := $(VENV)/bin/pip-compile --quiet --no-header --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host --strip-extras --allow-unsafe
 
-.PHONY: help demo test laws campaign model sim sim-long fuzz editor check fix bench schemas lock clean
+.PHONY: help demo test laws torture model sim sim-long fuzz editor check fix bench schemas lock clean
 
 help: ## list the tasks
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -47,8 +49,11 @@ test: $(DEV) ## the tests, some six minutes on two cores
 laws: $(DEV) ## the laws of planning, up to 10,000 examples each; LAWS=tests takes those of all parts
 	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -q -m hypothesis $(LAWS)
 
-campaign: $(DEV) ## kill an apply at every durable step, damage every bit of a journal, some twenty minutes
-	@STRATCTL_CAMPAIGN=1 $(PY) -m pytest -n 2 -q tests/apply tests/e2e tests/journal
+torture: $(DEV) ## kill, starve and race real applies, up to an hour; ONE_IN=20 takes a share, CASE= one again
+ifeq ($(CASE)$(filter-out 1,$(ONE_IN)),)
+	@STRATCTL_TORTURE=1 $(PY) -m pytest -n 2 -q tests/e2e/test_once.py tests/journal/test_damage.py
+endif
+	@$(PY) -m tests.torture --seed $(SEED) --one-in $(ONE_IN) $(if $(CASE),--case $(CASE))
 
 model: $(DEV) ## every state of the request ids in large worlds, and the schemes that must fail
 	@$(PY) -m tests.model.run

@@ -7,7 +7,8 @@ The children of several ``start`` run side by side.
 A child dies by SIGKILL at the journal append that its order names: in the middle
 of it (``torn``) or when it is durable (``after``). With a ``gate`` it stops before its n-th request
 is sent, announced and durable, until a file appears: a machine that was paused and comes back.
-With ``die_at`` it dies as soon as its n-th event of a kind is written down.
+With ``die_at`` it dies as soon as its n-th event of a kind is written down. And whatever contexts
+are named by ``inside`` (module, name, arguments), it applies in them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from stratctl.core.slots import call_id
 from stratctl.journal import bindings, branch, directory
 from stratctl.view import report as views
 from tests.engine import for_small_books
+from tests.replaced import replaced
 
 # Verbs import their stages when they begin; here it is done once, so that no fork has to.
 for stage in ("stratctl.pipeline.applying", "stratctl.live.snapshot", "stratctl.plan.explain"):
@@ -77,14 +79,17 @@ def _child(order: dict[str, Any]) -> None:
         if order.get("no_lock"):
             stack.enter_context(_unlocked())
         if order.get("lease"):
-            stack.enter_context(_replaced(branch, "LEASE_SECONDS", order["lease"]))
+            stack.enter_context(replaced(branch, "LEASE_SECONDS", order["lease"]))
         if order.get("own_ids_from"):
             for module in (body, bindings):
                 own = _own_ids_from(order["own_ids_from"])
-                stack.enter_context(_replaced(module, "call_id", own))
+                stack.enter_context(replaced(module, "call_id", own))
         if order.get("kill"):
             mode, number = order["kill"]
             stack.enter_context(_dying(mode, number))
+        for module_name, name, *given in order.get("inside", ()):
+            context = getattr(importlib.import_module(module_name), name)
+            stack.enter_context(context(*given))
         try:
             said = _apply(order)
         except StratctlError as error:
@@ -153,8 +158,8 @@ def _dying(mode: str, number: int) -> Iterator[None]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     with (
-        _replaced(directory._LocalFile, "write", dying_write),
-        _replaced(directory._LocalFile, "sync", dying_sync),
+        replaced(directory._LocalFile, "write", dying_write),
+        replaced(directory._LocalFile, "sync", dying_sync),
     ):
         yield
 
@@ -171,18 +176,8 @@ def _own_ids_from(first: int) -> Callable[[str, str, int], str]:
 @contextlib.contextmanager
 def _unlocked() -> Iterator[None]:
     """A machine on which the journal's lock does not work."""
-    with _replaced(fcntl, "flock", lambda number, operation: None):
+    with replaced(fcntl, "flock", lambda number, operation: None):
         yield
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Callable[..., Any]) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
 
 
 if __name__ == "__main__":

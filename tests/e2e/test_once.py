@@ -23,16 +23,16 @@ BEGIN_STEPS = 14
 CHANGE_STEPS = 25
 """Journal appends of ``change``."""
 
-CAMPAIGN = "STRATCTL_CAMPAIGN" in os.environ
-"""``make campaign`` dies at every append. The tests die at some of them, because the protocol's own
+TORTURE = "STRATCTL_TORTURE" in os.environ
+"""``make torture`` dies at every append. The tests die at some of them, because the protocol's own
 tests already kill a real process at every one."""
 
 T = TypeVar("T")
 
 
 def some(cases: Iterable[T], *, one_in: int) -> list[T]:
-    """Every case in a campaign, one in so many in the tests."""
-    return list(cases)[:: 1 if CAMPAIGN else one_in]
+    """Every case in the torture, one in so many in the tests."""
+    return list(cases)[:: 1 if TORTURE else one_in]
 
 
 BEGIN = some(range(1, BEGIN_STEPS + 1), one_in=8)

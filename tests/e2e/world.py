@@ -54,12 +54,22 @@ WIDE = {
 
 
 class Sandbox:
-    """One running sandbox process, its controls, and a signed witness."""
+    """One running sandbox process, its controls, and a signed witness.
 
-    def __init__(self, folder: Path, *switches: str) -> None:
+    ``program`` are the words that start it, and ``now`` is its wall clock.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *switches: str,
+        program: Sequence[str] = ("-m", "stratctl.sandbox"),
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.folder = folder
+        self._now = now
         credentials = folder / "credentials"
-        command = [sys.executable, "-m", "stratctl.sandbox", "--credentials", str(credentials)]
+        command = [sys.executable, *program, "--credentials", str(credentials)]
         # Operations end at once and no price lags: what is waited for here is never the point.
         fast = ("validating_ms=0", "pricing_ms=0", "settling_ms=0", "index_value=price")
         for switch in (*fast, *switches):
@@ -200,7 +210,7 @@ class Sandbox:
         self, method: str, target: str, body: bytes = b"", *, request_id: str = ""
     ) -> httpx.Response:
         role = "READ" if method == "GET" else "WRITE"
-        timestamp = str(int(time.time()))
+        timestamp = str(int(self._now()))
         message = f"{timestamp}{method}{target}".encode() + (body if method != "GET" else b"{}")
         secret = base64.b64decode(self.environ[f"STRATCTL_{role}_SECRET"])
         headers = {

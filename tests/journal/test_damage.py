@@ -29,7 +29,7 @@ from tests.journal.story import (
 from tests.journal.test_chain import sealed
 from tests.journal.test_heads import AT, HEAD, KEY, OTHER
 
-WHOLE = os.environ.get("STRATCTL_CAMPAIGN")
+WHOLE = os.environ.get("STRATCTL_TORTURE")
 """Every bit of every byte; else one bit of each."""
 
 

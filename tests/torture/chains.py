@@ -1,0 +1,102 @@
+"""What is tried, and what the workers do with it; they import this and not the command."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tests.torture import failing, kills, proxy, pushes, races
+from tests.torture.ground import Ground, ground
+
+CHUNK = 10
+"""Seeds for one sandbox."""
+
+PLANTED = {"own_ids_from": 3}
+"""Ids that are not slots: two machines do not agree on them."""
+
+PLANTED_TRIES_MAX = 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """One way to torture."""
+
+    about: str
+    names: tuple[str, ...]
+    once: Callable[[Ground, str, int], bool]
+    """Try one. False where there was nothing to meet."""
+    count: int = 0
+    """How many seeds in all; 0: one after another until there is nothing to meet."""
+
+
+PARTS = {
+    "failing": Part("system calls that failed, one at a time", failing.NAMES, failing.once),
+    "pushes": Part("pushes of the journal that failed or killed", pushes.NAMES, pushes.once),
+    "kills": Part("deaths by kill -9 at a durable step", kills.NAMES, kills.once),
+    "races": Part("races of two applies without locks", races.NAMES, races.once, count=200),
+    "proxy": Part("schedules of faults on the wire", proxy.NAMES, proxy.once, count=500),
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Numbers of one kind that are tried on one ground."""
+
+    part: str
+    name: str
+    numbers: range | None = None
+    """None: 1, 2, 3 …"""
+    one_in: int = 1
+
+    def case(self, number: int) -> str:
+        """What a person types to see one again."""
+        return f"{self.part}/{self.name}/{number}"
+
+
+def chains(parts: list[str], *, seed: int, one_in: int) -> Iterator[Chain]:
+    """All of them, the long ones first."""
+    for part in parts:
+        names, count = PARTS[part].names, -(-PARTS[part].count // one_in)
+        if not count:
+            for name in sorted(names, reverse=True):
+                yield Chain(part, name, one_in=one_in)
+            continue
+        for place, name in enumerate(names):
+            # As even as it goes: what is left over goes to the first ones.
+            mine = count // len(names) + (place < count % len(names))
+            for start in range(seed, seed + mine, CHUNK):
+                yield Chain(part, name, range(start, min(start + CHUNK, seed + mine)))
+
+
+def run(chain: Chain) -> tuple[Chain, int]:
+    """Try each number; how many there were to meet. What fails is raised, and its name printed."""
+    once = PARTS[chain.part].once
+    # Where in its first few a chain begins differs from chain to chain.
+    first = 1 + sum(chain.name.encode()) % chain.one_in
+    met = 0
+    with ground() as at:
+        for number in chain.numbers or itertools.count(first, chain.one_in):
+            green = False
+            try:
+                touched = once(at, chain.name, number)
+                green = True
+            finally:
+                if not green:
+                    print(f"FAILED, again: make torture CASE={chain.case(number)}", flush=True)
+            if not touched and chain.numbers is None:
+                break
+            met += touched or chain.numbers is not None
+    return chain, met
+
+
+def find_planted(part: str, name: str) -> int:
+    """How many numbers it took to find the planted bug; 0 when it was not found."""
+    with ground() as at:
+        at.planted = PLANTED
+        for number in range(1, PLANTED_TRIES_MAX + 1):
+            try:
+                PARTS[part].once(at, name, number)
+            except AssertionError:
+                return number
+    return 0
