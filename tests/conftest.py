@@ -65,6 +65,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_unconfigure() -> None:
+    """Let go of it in the usual way, or the engine says at length what was not."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def small_books() -> None:
     """The engine is set up for few rows."""
