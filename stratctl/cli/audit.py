@@ -150,6 +150,41 @@ def head(state: State, *, out: Path | None) -> int:
 
 
 @audit.command()
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write: compressed JSON lines.",
+)
+@click.pass_obj
+def totals(state: State, *, out: Path) -> int:
+    """Write what the journal books, signed, against its loss.
+
+    Per Strategy every Operation that has its end, and for each participant what moved, what is
+    parked, and which target was reached. A machine that has lost the journal begins a new one with
+    them, and asks the provider only for what is newer: see stratctl recover --help.
+
+    STRATCTL_HEAD_KEY signs them (32 bytes in base64, an Ed25519 key). Where it is set, each apply,
+    recover and adopt leaves its own in .stratctl/totals/ when it ends. They name customers and
+    amounts: keep them as the journal is kept, and elsewhere.
+
+    \b
+    Examples:
+      stratctl audit totals --out kept/2026-11.jsonl.gz
+    """
+    from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
+
+    made = pipeline.audit_totals(
+        state.root(), environment=state.env, environ=Surroundings(os.environ)
+    )
+    write_file(out, made)
+    state.console.note(f"Wrote {out}.\n")
+    return Exit.DONE
+
+
+@audit.command()
 @click.option("--participant", metavar="CODE", default="", help="Evidence about them alone.")
 @click.option("--since", metavar="TIME", default="", help="From this day or time on, in UTC.")
 @click.option("--until", metavar="TIME", default="", help="Until this day or time, and all of it.")

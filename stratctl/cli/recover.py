@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -28,9 +29,31 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Rebuild a journal that was lost from the provider's record. Takes three minutes.",
 )
+@click.option(
+    "--totals",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Signed totals of the lost journal: with --from-server, only what is newer is read.",
+)
+@click.option("--public-key", metavar="BASE64", default="", help="Whose signature they must carry.")
+@click.option(
+    "--head",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A head that was kept: the totals must not be older.",
+)
 @format_option("text", "json")
 @click.pass_obj
-def recover(state: State, *, impatient: bool, from_server: bool, chosen: str | None) -> int:
+def recover(
+    state: State,
+    *,
+    impatient: bool,
+    from_server: bool,
+    totals: Path | None,
+    public_key: str,
+    head: Path | None,
+    chosen: str | None,
+) -> int:
     """Find out what became of calls that were left open.
 
     A run that was killed, or lost its connection, leaves calls in the journal of which nobody knows
@@ -47,10 +70,16 @@ def recover(state: State, *, impatient: bool, from_server: bool, chosen: str | N
     totals agree within that, they are booked, for good. Nothing may be in flight, and everything is
     read twice, three minutes apart. The next plan is then empty, but for what really differs.
 
+    With --totals the journal begins with what the lost one booked, to the cent, and only Operations
+    that are not among it are read. A run with STRATCTL_HEAD_KEY leaves its totals in
+    .stratctl/totals/, and stratctl audit totals writes them. They must carry the signature of the
+    public key, be of this environment, and contain nothing that the provider does not show.
+
     \b
     Exit codes:
       0  nothing is open any more
-      3  with --from-server: recover open calls first
+      1  the totals are forged, of another journal, or older than the head
+      3  with --from-server: recover open calls first; with --totals: the journal is not lost
       4  with --from-server: an old configuration
       5  done, and some participants were rejected
       6  a call is still open, or something is in flight
@@ -61,6 +90,7 @@ def recover(state: State, *, impatient: bool, from_server: bool, chosen: str | N
       stratctl recover
       stratctl recover --no-wait --json | jq '.open'
       stratctl recover --from-server && stratctl plan --detailed-exitcode
+      stratctl recover --from-server --totals prod.jsonl.gz --public-key "$PUBLIC_KEY"
     """
     from stratctl import pipeline
     from stratctl.core.surroundings import Surroundings
@@ -69,6 +99,10 @@ def recover(state: State, *, impatient: bool, from_server: bool, chosen: str | N
 
     if impatient and from_server:
         raise click.UsageError("--from-server waits: it does not go with --no-wait")
+    if totals and not (from_server and public_key):
+        raise click.UsageError("--totals goes with --from-server and --public-key")
+    if (public_key or head) and not totals:
+        raise click.UsageError("--public-key and --head are about --totals")
     state.choose(chosen)
     # A signal only asks: nothing is sent, and what was found out is written down.
     state.graceful = True
@@ -79,6 +113,9 @@ def recover(state: State, *, impatient: bool, from_server: bool, chosen: str | N
                 state.root(),
                 environment=state.env,
                 environ=Surroundings(os.environ),
+                totals=totals,
+                public_key=public_key,
+                head=head,
                 progress=state.console.progress,
                 stopping=state.stopping,
             ),

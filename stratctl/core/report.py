@@ -125,6 +125,18 @@ class StrategyAdopted:
     """Ascending by participant."""
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Signed totals of a journal that was lost, from which the new one goes on."""
+
+    at: str
+    entries: int
+    digest: str
+    operations: int
+    """How many Operations have their end in them, and are not read again."""
+    participants: int
+
+
 @dataclass(frozen=True)
 class Adoption:
     """What was booked from the provider's own record."""
@@ -135,6 +147,10 @@ class Adoption:
     """Why nothing was booked; then there are no Strategies."""
     interrupted: bool
     journal_head: str
+    requests: int
+    """How many the provider was sent; all of them only read."""
+    opened: Opened | None = None
+    """None where no totals were given."""
 
     @property
     def exit_code(self) -> int:
@@ -230,6 +246,8 @@ class AuditReport:
     """What was found about each kept head that the journal goes on from."""
     heads: int = 0
     """How many kept heads it was held against; without any, a lost end cannot be seen."""
+    opening: str = ""
+    """Whose signed totals it begins with; empty for a journal that begins with nothing."""
 
     @property
     def holds(self) -> bool:

@@ -72,7 +72,7 @@ _MAY_HAVE_MOVED = (RowResult.SETTLED, RowResult.MIXED)
 
 def book(entries: Iterable[Entry], workspace: Workspace) -> Booked:
     """Fold a verified journal."""
-    return _folded(entries).booked(workspace)
+    return folded(entries).booked(workspace)
 
 
 def booked_totals(
@@ -82,7 +82,7 @@ def booked_totals(
 
     Without its tables, and without those who have none but zeros.
     """
-    fold = _folded(entries)
+    fold = folded(entries)
     fold.count_open_calls()
     totals_of = attrgetter(*names)
     nothing = (0,) * len(names)
@@ -94,15 +94,17 @@ def booked_totals(
     }
 
 
-def _folded(entries: Iterable[Entry]) -> _Fold:
-    fold = _Fold()
+def folded(entries: Iterable[Entry]) -> Fold:
+    """What these entries of a verified journal book."""
+    fold = Fold()
     for entry in entries:
         fold.take(entry)
     return fold
 
 
-class _Row(msgspec.Struct, gc=False):
-    """One participant of one Strategy."""
+class Row(msgspec.Struct, gc=False):
+    """One participant of one Strategy. Until open calls are counted only mixed outcomes are
+    pending."""
 
     contributed_minor: int = 0
     withdrawn_minor: int = 0
@@ -120,17 +122,19 @@ class _Row(msgspec.Struct, gc=False):
     """How many refusals in a row said that the balance is held by another Operation."""
 
 
-class _Fold:
+class Fold:
+    """A journal's entries, taken one by one."""
+
     def __init__(self) -> None:
         self.bindings = Bindings(admitted=True)
-        self.rows: dict[str, dict[str, _Row]] = {}
+        self.rows: dict[str, dict[str, Row]] = {}
         """strategy_id -> participant_code -> what is booked"""
         self.strategy_ids: dict[str, str] = {}
         self.used: set[str] = set()
         self.runs: dict[str, Run] = {}
         self.commit: str | None = None
         self.generation: int | None = None
-        self.halted: str | None = None
+        self.halt: Halt | None = None
         self.head = ""
         self.waits: dict[tuple[str, str], str] = {}
         """(place, participant_code) -> since"""
@@ -178,15 +182,16 @@ class _Fold:
             case Unparked():
                 self._unpark(event)
             case Halt():
-                self.halted = "exits_only" if event.exits_only else "all"
+                self.halt = event
             case Resume():
-                self.halted = None
+                self.halt = None
             case _:
                 pass
 
     def _adopt(self, event: Adopted) -> None:
-        """Taken over as it is: what waits, or was parked, was in no Operation."""
+        """Taken over as it is: what waits was in no Operation."""
         self.strategy_ids[event.strategy] = event.strategy_id
+        self.used.update(event.opening.acknowledgements if event.opening else ())
         self.adopted += [
             BookedOperation(
                 strategy_id=event.strategy_id,
@@ -204,6 +209,7 @@ class _Fold:
             row.withdrawn_minor += moved.withdrawn_minor
             row.exited = row.exited if moved.exited is None else moved.exited
             row.rebalanced_at = moved.rebalanced_at or row.rebalanced_at
+            row.parked = moved.parked or row.parked
             if moved.mixed:
                 row.busy, row.parked = True, MIXED
 
@@ -220,10 +226,10 @@ class _Fold:
         for place in (strategy_id, waiting_place(strategy, "")):
             self.waits.pop((place, code), None)
 
-    def _row(self, strategy_id: str, code: str) -> _Row:
-        return self._rows(strategy_id).setdefault(code, _Row())
+    def _row(self, strategy_id: str, code: str) -> Row:
+        return self._rows(strategy_id).setdefault(code, Row())
 
-    def _rows(self, strategy_id: str) -> dict[str, _Row]:
+    def _rows(self, strategy_id: str) -> dict[str, Row]:
         return self.rows.setdefault(strategy_id, {})
 
     def _applied(self, said: Run | Applied | None) -> None:
@@ -249,7 +255,7 @@ class _Fold:
             code, result = end.participant_code, end.result
             row = rows.get(code)
             if row is None:
-                row = rows[code] = _Row()
+                row = rows[code] = Row()
             _settle(row, end, event.verb, limits.get(code, 0))
             if result not in _MOVED:
                 continue
@@ -299,13 +305,20 @@ class _Fold:
             if bound.intent.verb in TRADING_VERBS and bound.possible and bound.outcome is None:
                 self._count_in_full(bound.intent)
 
+    def names(self) -> dict[str, str]:
+        """The provider's id of each Strategy that was bound, by each name that it had."""
+        found = dict(self.strategy_ids)
+        for bound in self.bindings:
+            if bound.intent.strategy_id or bound.committed:
+                found[bound.intent.strategy] = bound.intent.strategy_id or bound.operation_id
+        return found
+
     def booked(self, workspace: Workspace) -> Booked:
+        """All of it, with what is open counted in full."""
         self.count_open_calls()
         operations, open_intents = [], []
         for bound in self.bindings:
             intent = bound.intent
-            if intent.strategy_id or bound.committed:
-                self.strategy_ids[intent.strategy] = intent.strategy_id or bound.operation_id
             if intent.verb in TRADING_VERBS and bound.committed:
                 assert intent.slot is not None, "a trading call has a slot"
                 operations.append(
@@ -336,11 +349,11 @@ class _Fold:
             rows=self._table(workspace),
             operations=(*self.adopted, *operations),
             open_intents=tuple(open_intents),
-            strategy_ids=tuple(sorted(self.strategy_ids.items())),
+            strategy_ids=tuple(sorted(self.names().items())),
             applied_commit=self.commit,
             applied_generation=self.generation,
             used_acknowledgements=frozenset(self.used),
-            halted=self.halted,
+            halted=_halted(self.halt),
             head=self.head,
             entries=self._entries(),
             waiting=workspace.table(
@@ -370,6 +383,12 @@ class _Fold:
         return workspace.table("booked", BOOKED_ROWS, columns)
 
 
+def _halted(halt: Halt | None) -> str | None:
+    if halt is None:
+        return None
+    return "exits_only" if halt.exits_only else "all"
+
+
 def _moves_money(bound: Bound) -> bool:
     return bound.possible and bound.intent.verb in MOVES_MONEY
 
@@ -391,7 +410,7 @@ def _sent(bound: Bound) -> MoneySent:
     )
 
 
-def _settle(row: _Row, outcome: RowOutcome | Ended, verb: Verb, asked_minor: int) -> None:
+def _settle(row: Row, outcome: RowOutcome | Ended, verb: Verb, asked_minor: int) -> None:
     """Book one participant's part of an Operation."""
     amount_minor = outcome.amount_minor or 0
     if outcome.result is RowResult.MIXED:
@@ -413,7 +432,7 @@ def _settle(row: _Row, outcome: RowOutcome | Ended, verb: Verb, asked_minor: int
             row.withdrawn_minor += amount_minor
 
 
-def _park(row: _Row, reason: str) -> None:
+def _park(row: Row, reason: str) -> None:
     if reason in SWITCH_VERB:
         row.held, row.parked = 0, reason
         return
@@ -422,7 +441,7 @@ def _park(row: _Row, reason: str) -> None:
         row.parked = reason or "rejected"
 
 
-def _add_pending(row: _Row, verb: Verb, amount_minor: int) -> None:
+def _add_pending(row: Row, verb: Verb, amount_minor: int) -> None:
     if verb in MONEY_IN:
         row.pending_in_minor += amount_minor
     if verb in MONEY_OUT:

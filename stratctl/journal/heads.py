@@ -116,10 +116,8 @@ def key_from(environ: Mapping[str, str], variable: str) -> Secret | None:
 
 def sign(head: Head, key: Secret) -> Head:
     """The same head with its signature."""
-    private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.reveal()))
-    public = base64.b64encode(private.public_key().public_bytes_raw()).decode()
-    named = replace(head, key=public, signature="")
-    return replace(named, signature=base64.b64encode(private.sign(_message(named))).decode())
+    named = replace(head, key=public_key_of(key), signature="")
+    return replace(named, signature=signature_of(key, _message(named)))
 
 
 def doubt_of(head: Head, public_key: str) -> str:
@@ -129,14 +127,33 @@ def doubt_of(head: Head, public_key: str) -> str:
         return "nobody signed it" if public_key else ""
     if public_key and head.key != public_key:
         return f"it is signed with the key {head.key}"
-    key, signature = _bytes_of(head.key, 32), _bytes_of(head.signature, 64)
-    if key is None or signature is None:
+    return unfit(head.key, head.signature, _message(head))
+
+
+def public_key_of(key: Secret) -> str:
+    """What a signature of this key is checked with, in base64."""
+    return base64.b64encode(_private(key).public_key().public_bytes_raw()).decode()
+
+
+def signature_of(key: Secret, message: bytes) -> str:
+    """In base64."""
+    return base64.b64encode(_private(key).sign(message)).decode()
+
+
+def unfit(public_key: str, signature: str, message: bytes) -> str:
+    """Why this is no signature of the message by this key; empty when it is."""
+    key, signed = _bytes_of(public_key, 32), _bytes_of(signature, 64)
+    if key is None or signed is None:
         return "its signature is none"
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, _message(head))
+        Ed25519PublicKey.from_public_bytes(key).verify(signed, message)
     except InvalidSignature:
         return "its signature does not fit it"
     return ""
+
+
+def _private(key: Secret) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(key.reveal()))
 
 
 def is_public_key(text: str) -> bool:

@@ -137,16 +137,36 @@ class AdoptedRow:
     """Some legs executed and others failed: counted in full and busy until a person decides."""
     rebalanced_at: int | None
     """Unix seconds of the last rebalance that traded."""
+    parked: str | None = None
+    """The refusal that nobody acknowledged; only totals tell it, an Operation does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The lost journal whose signed totals open this one."""
+
+    entries: int
+    digest: str
+    """``h`` of the last of these entries."""
+    at: str
+    """RFC 3339: when the totals were made."""
+    key: str
+    """The public key that signed them, in base64."""
+    acknowledgements: tuple[str, ...]
+    """Those that were used up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """Operations that no intent here bound, booked from their Executions for good."""
+    """Operations that no intent here bound, booked for good: from their Executions, or from the
+    signed totals of a journal that was lost."""
 
     strategy: str
     strategy_id: str
     operations: tuple[AdoptedOperation, ...]
     rows: tuple[AdoptedRow, ...]
+    opening: Opening | None = None
+    """None: booked from Executions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +242,7 @@ class Entry:
 def encode(event: Event | Word, *, seq: int, prev: str, at: str, run: str) -> bytes:
     """The line that says ``event`` at place ``seq``, with its line feed."""
     envelope = {"v": VERSION, "seq": seq, "prev": prev, "t": at, "run": run}
-    said: dict[str, Any] = {**_plain(event), **envelope, "type": NAMES[type(event)]}
+    said = {**said_by(event), **envelope}
     if "rows" in said:
         said["rows_root"] = _root(said["rows"])
     return canonical(said | {"h": _hash(said)}) + b"\n"
@@ -257,7 +277,7 @@ def decode_strictly(line: bytes, *, seq: int, prev: str) -> Entry:
         at, run = _TEXT.read(said["t"]), _TEXT.read(said["run"])
         own = {k: v for k, v in said.items() if k not in envelope and k != "rows_root"}
         event = _SHAPES[kind].read(own)
-    except _Misshapen as error:
+    except Misshapen as error:
         raise _tampered(seq, f"it is not a proper {said['type']!r}") from error
     if kind in plain.ROWS:
         packed: Packed[Any] = Packed(canonical(said["rows"]), len(event.rows), plain.ROWS[kind])
@@ -283,6 +303,21 @@ def document(line: bytes, *, seq: int) -> dict[str, Any]:
     if "body" in said and _sha256(str(said["body"]).encode()) != said.get("body_sha256"):
         raise _tampered(seq, "the hash of its body does not fit it")
     return said
+
+
+def said_by(event: Event | Word) -> dict[str, Any]:
+    """What an event says, with its type and without its place in a journal."""
+    return {**_plain(event), "type": NAMES[type(event)]}
+
+
+def said_in(said: Any) -> Event | Word:
+    """The event that says this. Raises Misshapen, also for a type that is not known."""
+    kind = said.get("type") if type(said) is dict else None
+    if type(kind) is not str or kind not in TYPES:
+        raise Misshapen(said)
+    own = {key: value for key, value in said.items() if key != "type"}
+    event: Event | Word = _SHAPES[TYPES[kind]].read(own)
+    return event
 
 
 def schema() -> dict[str, Any]:
@@ -351,7 +386,7 @@ def _plain(value: Any) -> Any:
 # --- shapes: how each type in an event is read, and its schema ----------------------------------
 
 
-class _Misshapen(ValueError):
+class Misshapen(ValueError):
     """A value of another shape than the event has."""
 
 
@@ -383,7 +418,7 @@ def _exactly(kind: type) -> _Shape:
 
     def read(value: Any) -> Any:
         if type(value) is not kind:
-            raise _Misshapen(value)
+            raise Misshapen(value)
         return value
 
     return _Shape(read, {"type": {str: "string", int: "integer", bool: "boolean"}[kind]})
@@ -401,7 +436,7 @@ def _enumeration(kind: type[StrEnum]) -> _Shape:
 
     def read(value: Any) -> Any:
         if type(value) is not str or value not in known:
-            raise _Misshapen(value)
+            raise Misshapen(value)
         return known[value]
 
     return _Shape(read, {"enum": sorted(known)})
@@ -412,7 +447,7 @@ def _sequence(inner: _Shape) -> _Shape:
 
     def read(value: Any) -> Any:
         if type(value) is not list:
-            raise _Misshapen(value)
+            raise Misshapen(value)
         return tuple([read_part(part) for part in value])
 
     return _Shape(read, {"type": "array", "items": inner.schema})
@@ -421,7 +456,7 @@ def _sequence(inner: _Shape) -> _Shape:
 def _fixed(inner: list[_Shape]) -> _Shape:
     def read(value: Any) -> Any:
         if type(value) is not list or len(value) != len(inner):
-            raise _Misshapen(value)
+            raise Misshapen(value)
         return tuple([shape.read(part) for shape, part in zip(inner, value, strict=True)])
 
     parts = [shape.schema for shape in inner]
@@ -436,7 +471,7 @@ def _record(kind: Any) -> _Shape:
 
     def read(value: Any) -> Any:
         if type(value) is not dict or value.keys() != names:
-            raise _Misshapen(value)
+            raise Misshapen(value)
         return kind(*[read_field(value[name]) for name, read_field in readers])
 
     return _Shape(read, _object({name: shape.schema for name, shape in shapes}))

@@ -180,9 +180,11 @@ class Reading:
             yield document(line[:-1], seq=entry.seq)
             prev = entry.digest
 
-    def booked(self, workspace: Workspace) -> Booked:
-        """What the entries book, with the participants as a table of the workspace."""
-        return book(self.entries(), workspace)
+    def booked(self, workspace: Workspace, further: Sequence[Event | Word] = ()) -> Booked:
+        """What the entries book, with the participants as a table of the workspace; and what they
+        would book with these behind them."""
+        more = (Entry(seq=0, at="", run="", event=word, digest=self.head) for word in further)
+        return book((*self.entries(), *more), workspace)
 
     def unfinished(self) -> tuple[Unfinished, ...]:
         """Trading and CREATE calls without an end, in the order of their intents."""

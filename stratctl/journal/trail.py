@@ -24,6 +24,7 @@ from stratctl.journal.record import (
     Applied,
     Entry,
     Halt,
+    Opening,
     Resume,
     Run,
     Takeover,
@@ -204,5 +205,7 @@ def _reason(event: Event | Word) -> str:
             return f"plan {event.plan_digest}" if event.plan_digest else ""
         case Unparked():
             return event.acknowledgement
+        case Adopted(opening=Opening() as opening):
+            return f"signed totals of {opening.entries:,} entries, {opening.at}"
         case _:
             return ""

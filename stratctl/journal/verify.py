@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import Abandoned, Answer, Attempt, Forfeited, Intent, Outcome
 from stratctl.core.report import AuditReport
+from stratctl.core.words import count
 from stratctl.journal.booked import booked_totals
 from stratctl.journal.chain import read
 from stratctl.journal.record import Adopted, Entry, Takeover
@@ -64,10 +65,24 @@ def verify(data: bytes, *, environment: str, held: Held = unheld) -> AuditReport
         outcomes=sum(isinstance(entry.event, Outcome) for entry in chain.entries),
         findings=(*differences(first, totals_of(chain.entries)), *wrong),
         kept=found,
+        opening=_opening(chain.entries),
         repaired="; ".join(
             warning.detail for warning in chain.warnings if warning.code == "W_TORN_TAIL"
         ),
     )
+
+
+def _opening(entries: Sequence[Entry]) -> str:
+    """Where the beginning of a journal that goes on from a lost one is from, in words."""
+    for entry in entries:
+        opening = entry.event.opening if isinstance(entry.event, Adopted) else None
+        if opening is not None:
+            return (
+                f"it goes on from the signed totals of a journal that was lost, made {opening.at}"
+                f" after {count(opening.entries, 'entry', 'entries')}: digest of the last"
+                f" {opening.digest}, signed with the key {opening.key}"
+            )
+    return ""
 
 
 def differences(first: Totals, second: Totals) -> list[str]:

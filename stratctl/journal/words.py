@@ -84,6 +84,13 @@ JOURNAL_WORDS = {
     "exited": "Whether everything was sold; null when nothing was said about it.",
     "mixed": "Whether some legs executed and others failed.",
     "rebalanced_at": "Unix seconds of the last rebalance that traded, or null.",
+    "rows.parked": "A refusal that nobody has acknowledged; null where there is none.",
+    "opening": "The lost journal whose signed totals these are; null where Executions tell.",
+    "opening.entries": "How many entries it had.",
+    "opening.digest": "h of the last of them.",
+    "opening.at": "When the totals were made (UTC).",
+    "opening.key": "The Ed25519 public key that signed them, in base64.",
+    "opening.acknowledgements": "Those that were used up.",
     # the rest
     "parked": "Participant and reason of each row that the refusal named.",
     "forfeited.rows": "Participant, and what was declared and never moved: in, then out, in the "

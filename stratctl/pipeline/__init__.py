@@ -47,6 +47,7 @@ __all__ = [
     "audit_log",
     "audit_reconcile",
     "audit_reconcile_live",
+    "audit_totals",
     "audit_trail",
     "audit_verify",
     "fmt",
@@ -275,16 +276,25 @@ def recover_from_server(
     *,
     environment: str | None,
     environ: Mapping[str, str],
+    totals: Path | None = None,
+    public_key: str = "",
+    head: Path | None = None,
     progress: Progress,
     stopping: Callable[[], bool],
 ) -> Adoption:
     """Book from the provider what a lost journal knew. Sends nothing. Raises what ``recover``
-    raises, InputError, PlanStale, and GuardRefused while a call of the journal has no end."""
+    raises, InputError, PlanStale, and GuardRefused while a call of the journal has no end.
+
+    With ``totals``, which ``public_key`` signed, only what is newer is read; they may not be older
+    than ``head``. Raises UsageError and JournalError for others.
+    """
     from stratctl.pipeline.adopting import rebuild
+    from stratctl.pipeline.keeping import opening_totals
     from stratctl.pipeline.session import Session
 
     with Session(root, environment, environ, applies=True) as session:
-        return rebuild(session, progress=progress, stopping=stopping)
+        opening = opening_totals(session, totals, public_key, head) if totals else None
+        return rebuild(session, opening, progress=progress, stopping=stopping)
 
 
 def adopt(
@@ -413,6 +423,16 @@ def audit_head(root: Path, *, environment: str | None, environ: Mapping[str, str
 
     with Session(root, environment, environ) as session:
         return head_now(session).line()
+
+
+def audit_totals(root: Path, *, environment: str | None, environ: Mapping[str, str]) -> bytes:
+    """What the journal books, signed, for a machine that will have lost it. Raises UsageError
+    without a key, and for a journal that has nothing."""
+    from stratctl.pipeline.keeping import totals_now
+    from stratctl.pipeline.session import Session
+
+    with Session(root, environment, environ) as session:
+        return totals_now(session)
 
 
 def audit_reconcile(root: Path, *, environment: str | None, ledger: Path) -> Reconciliation:

@@ -14,10 +14,19 @@ from stratctl.apply import Pace
 from stratctl.core.errors import GuardRefused, UsageError
 from stratctl.core.event import Problem
 from stratctl.core.money import format_amount
-from stratctl.core.report import Adoption, Difference, StrategyAdopted
+from stratctl.core.report import Adoption, Difference, Opened, StrategyAdopted
 from stratctl.core.state import OPERATION_TYPES
 from stratctl.core.words import count
-from stratctl.journal.record import Adopted, AdoptedOperation, AdoptedRow, Applied
+from stratctl.journal.record import (
+    Adopted,
+    AdoptedOperation,
+    AdoptedRow,
+    Applied,
+    Genesis,
+    Halt,
+    Resume,
+    Takeover,
+)
 from stratctl.live.accounting import FOREIGN, MIXED, PENDING, Counted, merged
 from stratctl.live.reader import Reader
 from stratctl.pipeline.provenance import refuse_old_configuration
@@ -26,6 +35,7 @@ if TYPE_CHECKING:
     from stratctl.core.report import Progress
     from stratctl.core.state import Booked, LiveOperation, LiveStrategy
     from stratctl.journal.store import Journal
+    from stratctl.journal.totals import Totals
     from stratctl.live.accounting import Count
     from stratctl.live.strategies import Unbooked
     from stratctl.pipeline.session import Session
@@ -36,27 +46,37 @@ WAIT_PIECE_SECONDS = 5
 NAMED = 5
 """Participants that a refusal names."""
 
-Totals = Mapping[str, tuple[int, int]]
+Sums = Mapping[str, tuple[int, int]]
 """participant_code -> (money in, money out)"""
 
 
 # --- a lost journal ------------------------------------------------------------------------------
 
 
-def rebuild(session: Session, *, progress: Progress, stopping: Callable[[], bool]) -> Adoption:
+def rebuild(
+    session: Session,
+    totals: Totals | None,
+    *,
+    progress: Progress,
+    stopping: Callable[[], bool],
+) -> Adoption:
     """Book every Operation of our chains that the journal does not know.
 
-    Nothing may be in flight, and nothing may come to light while the quarantine passes: what is
-    read before it and after it must be the same. Raises PlanStale for an old configuration.
+    With ``totals`` an empty journal begins with them, and only Operations are read that are not
+    among them. Nothing may be in flight, and nothing may come to light while the quarantine passes:
+    what is read before it and after it must be the same. Raises PlanStale for an old configuration.
     """
     with session.open_journal() as journal:
-        booked = journal.booked(session.workspace)
+        opening = totals.records if totals else ()
+        if totals:
+            _refuse_begun(journal)
+        booked = journal.booked(session.workspace, opening)
         environment, provenance = session.configuration.environment, session.provenance
         refuse_old_configuration(provenance, environment, booked)
         _refuse_open_calls(journal)
         first = _read(session, booked, progress)
-        problems = _in_flight(first)
-        lost = any(operation.slot for one in first for operation, _ in one.counts)
+        problems = _in_flight(first) or _contradictions(first, booked)
+        lost = bool(opening) or any(operation.slot for one in first for operation, _ in one.counts)
         interrupted = False
         if lost and not problems:
             interrupted = not _wait(session, progress, stopping)
@@ -74,14 +94,42 @@ def rebuild(session: Session, *, progress: Progress, stopping: Callable[[], bool
                     adopted.append(said)
             # What was applied last is not known; from now on nothing older may act.
             commit, generation = provenance.commit, environment.generation
-            journal.append_all([*records, Applied(commit, generation, "", complete=True)])
+            last = Applied(commit, generation, "", complete=True)
+            journal.append_all([*opening, *records, last])
         return Adoption(
             environment=environment.name,
             strategies=tuple(adopted),
             problems=tuple(problems),
             interrupted=interrupted,
             journal_head=journal.head,
+            requests=session.reads.requests,
+            opened=_opened(totals) if totals else None,
         )
+
+
+def _opened(totals: Totals) -> Opened:
+    return Opened(
+        at=totals.head.at,
+        entries=totals.head.entries,
+        digest=totals.head.digest,
+        operations=totals.operations,
+        participants=totals.participants,
+    )
+
+
+def _refuse_begun(journal: Journal) -> None:
+    """Beside what a journal already books, totals would count twice."""
+    entries = journal.entries()
+    if not all(isinstance(entry.event, _EMPTY) for entry in entries):
+        raise GuardRefused(
+            f"the journal is not lost: it has {count(len(entries), 'entry', 'entries')}",
+            hint="totals open an empty journal; what this one lacks is booked with: stratctl"
+            " recover --from-server",
+        )
+
+
+_EMPTY = (Genesis, Takeover, Halt, Resume)
+"""What a journal may say and book nothing."""
 
 
 def _refuse_open_calls(journal: Journal) -> None:
@@ -105,6 +153,18 @@ def _in_flight(reads: Sequence[Unbooked]) -> list[Problem]:
             code, _, detail = why.partition(": ")
             problems.append(Problem(one.strategy.name, code, detail, indeterminate=True))
     return problems
+
+
+def _contradictions(reads: Sequence[Unbooked], booked: Booked) -> list[Problem]:
+    """Where totals say another slot of an Operation than its id at the provider does."""
+    slots = {one.operation_id: one.slot for one in booked.operations}
+    return [
+        Problem(one.strategy.name, "E_OPERATION_DIVERGED", detail, indeterminate=True)
+        for one in reads
+        for operation in one.strategy.operations
+        if slots.get(operation.id, operation.slot or 0) != (operation.slot or 0)
+        for detail in (f"Operation {operation.id} is not slot {slots[operation.id]}",)
+    ]
 
 
 def _unfinished(operation: LiveOperation, counted: Count) -> str:
@@ -157,6 +217,7 @@ def adopt(session: Session, operation_id: str, *, progress: Progress) -> Adoptio
             problems=(),
             interrupted=False,
             journal_head=journal.head,
+            requests=session.reads.requests,
         )
 
 
@@ -288,7 +349,7 @@ def _row(row: Counted, contributed_minor: int, withdrawn_minor: int) -> AdoptedR
     )
 
 
-def _declared(session: Session, strategy: str) -> Totals:
+def _declared(session: Session, strategy: str) -> Sums:
     """Where funding is managed: elsewhere nothing is declared, and nothing can differ."""
     desired = session.configuration.desired
     return {
@@ -303,7 +364,7 @@ def _declared(session: Session, strategy: str) -> Totals:
     }
 
 
-def _booked(session: Session, booked: Booked, strategy_id: str) -> Totals:
+def _booked(session: Session, booked: Booked, strategy_id: str) -> Sums:
     return {
         code: (came, went)
         for code, came, went in session.workspace.rows(

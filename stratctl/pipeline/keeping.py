@@ -1,4 +1,5 @@
-"""Heads of the journal, made, signed and held against it; and evidence that is proven by them."""
+"""Heads of the journal and its totals, made and signed, and held against it or built upon; and
+evidence that is proven by them."""
 
 from __future__ import annotations
 
@@ -21,6 +22,14 @@ from stratctl.journal.heads import (
     read_head,
     sign,
 )
+from stratctl.journal.totals import (
+    NoTotals,
+    Totals,
+    read_totals,
+    refuse_foreign,
+    refuse_older,
+    signed_totals,
+)
 from stratctl.journal.verify import unheld
 from stratctl.load.shipped import shipped
 from stratctl.pipeline.session import HEAD_KEY, timestamp
@@ -36,11 +45,16 @@ if TYPE_CHECKING:
 HEADS = Path(".stratctl", "heads")
 """Where each run leaves its head, below the project root, for whoever keeps it elsewhere."""
 
+TOTALS = Path(".stratctl", "totals")
+"""Where it leaves its totals."""
+
 
 def head_keeper(session: Session) -> Closed:
-    """What writes the signed head of a journal that was closed. Raises UsageError for a key that
-    is none."""
-    return partial(_keep, session, key_from(session.environ, HEAD_KEY))
+    """What writes the signed head and totals of a journal that was closed. Raises UsageError for a
+    key that is none."""
+    key = key_from(session.environ, HEAD_KEY)
+    assert key is not None, "nothing is kept without one"
+    return partial(_keep, session, key)
 
 
 def head_now(session: Session) -> Head:
@@ -73,6 +87,44 @@ def _kept_head(path: Path, entries: Sequence[Entry]) -> Head:
     return head
 
 
+def totals_now(session: Session) -> bytes:
+    """The signed totals of the journal as it is. Raises UsageError."""
+    key = key_from(session.environ, HEAD_KEY)
+    if key is None:
+        raise UsageError(
+            f"{HEAD_KEY} is not set, and totals that nobody signed are of no use",
+            hint="set it to 32 bytes in base64: openssl rand -base64 32",
+        )
+    entries = _begun(session)
+    made = signed_totals(entries, head_of(entries, timestamp(session.now())), key)
+    if made is None:
+        raise UsageError("the journal has bound no Strategy yet", hint="apply does, then come back")
+    return made
+
+
+def opening_totals(session: Session, path: Path, public_key: str, kept: Path | None) -> Totals:
+    """Totals that a new journal may begin with. Raises UsageError for a file that is none, and
+    JournalError for one of somebody else, of another environment, or older than a kept head."""
+    _check_public_key(public_key)
+    try:
+        totals = read_totals(path.read_bytes(), public_key)
+        head = read_head(kept.read_bytes()) if kept else None
+    except OSError as error:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}") from error
+    except NoTotals as error:
+        raise UsageError(f"{path} cannot be used: {error}") from error
+    except NoHead as error:
+        raise UsageError(f"{kept} cannot be used: {error}") from error
+    environment = session.environment
+    refuse_foreign(totals, realm=environment.realm, environment=environment.name)
+    if head:
+        why = doubt_of(head, public_key)
+        if why:
+            raise UsageError(f"{kept} cannot be used: {why}")
+        refuse_older(totals, head)
+    return totals
+
+
 def _begun(session: Session) -> tuple[Entry, ...]:
     """The entries of a journal that has some. Raises UsageError."""
     entries = session.read_journal().entries()
@@ -85,11 +137,8 @@ def _begun(session: Session) -> tuple[Entry, ...]:
 
 def kept_heads(paths: Sequence[Path], public_key: str) -> Held:
     """How a journal is held against these files. Raises UsageError for one that cannot be read."""
-    if public_key and not is_public_key(public_key):
-        raise UsageError(
-            "the public key is not 32 bytes in base64",
-            hint="take it from where it was published; a head that was signed with it names it too",
-        )
+    if public_key:
+        _check_public_key(public_key)
     if public_key and not paths:
         raise UsageError("a public key is nothing without a head", hint="name one with --head")
     if not paths:
@@ -103,19 +152,34 @@ def kept_heads(paths: Sequence[Path], public_key: str) -> Held:
     return partial(held_against, kept, public_key)
 
 
-def _keep(session: Session, key: Secret | None, entries: Sequence[Entry]) -> None:
-    folder = session.root / HEADS
-    path = folder / f"{session.environment.name}.json"
+def _check_public_key(public_key: str) -> None:
+    if not is_public_key(public_key):
+        raise UsageError(
+            "the public key is not 32 bytes in base64",
+            hint="take it from where it was published; a head that was signed with it names it too",
+        )
+
+
+def _keep(session: Session, key: Secret, entries: Sequence[Entry]) -> None:
+    name, head = session.environment.name, head_of(entries, timestamp(session.now()))
+    _leave(session.root / HEADS / f"{name}.json", sign(head, key).line(), "head")
+    totals = signed_totals(entries, head, key)
+    # A journal that has booked nothing does not take the place of one that did.
+    if totals is not None:
+        _leave(session.root / TOTALS / f"{name}.jsonl.gz", totals, "totals")
+
+
+def _leave(path: Path, data: bytes, what: str) -> None:
     partial_path = path.with_name(path.name + ".partial")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial_path.write_bytes(_head(session, key, entries).line())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial_path.write_bytes(data)
         partial_path.replace(path)
     except OSError as error:
         raise JournalUnavailable(
-            f"the journal's head could not be written to {path}: {error.strerror}",
-            hint="everything that was done is in the journal; write its head with: stratctl audit"
-            " head --out FILE",
+            f"the journal's {what} could not be written to {path}: {error.strerror}",
+            hint=f"everything that was done is in the journal; write its {what} with: stratctl"
+            f" audit {what} --out FILE",
         ) from error
 
 

@@ -41,6 +41,9 @@ def _said(value: object) -> str:
     """A value on one line; a list of rows is its length, and --format json has all of it."""
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
         return f"[{count(len(value), 'row')}]"
+    if isinstance(value, dict):
+        inner = (f"{key}={value[key]}" for key in sorted(value) if value[key] not in ("", None, []))
+        return f"({safe(','.join(inner), longest=120)})"
     if isinstance(value, list):
         return safe(",".join(map(str, value)), longest=120)
     return safe(str(value), longest=120)
@@ -142,6 +145,8 @@ def verified(report: AuditReport, *, color: bool = False, width: int = WIDTH) ->
         lines.append(f"repaired: {safe(report.repaired)}")
     for kept in report.kept:
         lines += wrapped(safe(kept), width, rest="  ")
+    if report.opening:
+        lines += wrapped(f"opened: {safe(report.opening)}", width, rest="  ")
     figures = (
         f"{count(report.entries, 'entry', 'entries')}, {count(report.intents, 'intent')}, "
         f"{count(report.outcomes, 'outcome')}"

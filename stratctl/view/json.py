@@ -184,6 +184,8 @@ def adoption(result: Adoption, exit_code: int) -> str:
             "exit_code": exit_code,
             "interrupted": result.interrupted,
             "journal_head": result.journal_head,
+            "requests": result.requests,
+            "totals": asdict(result.opened) if result.opened else None,
             "strategies": [
                 {
                     "strategy": one.strategy,
@@ -309,6 +311,7 @@ def audit(report: AuditReport) -> str:
             "outcomes": report.outcomes,
             "findings": list(report.findings),
             "repaired": report.repaired,
+            "opening": report.opening,
             "kept_heads": {"given": report.heads, "found": list(report.kept)},
         }
     )

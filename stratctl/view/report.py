@@ -11,6 +11,7 @@ from stratctl.core.report import (
     Applied,
     Difference,
     OpenCall,
+    Opened,
     Resolved,
     Status,
     StrategyStatus,
@@ -118,6 +119,8 @@ def adoption(result: Adoption, *, color: bool = False, width: int = WIDTH) -> st
     lines = []
     for problem in result.problems:
         lines += problem_lines(problem, paint, width)
+    if result.opened and not (result.problems or result.interrupted):
+        lines += wrapped(_opened(result.opened), width, first="  ", rest="    ")
     for one in result.strategies:
         moved = f"{money(one.contributed_minor, one.currency)} in"
         moved += f", {money(one.withdrawn_minor, one.currency)} out"
@@ -132,16 +135,32 @@ def adoption(result: Adoption, *, color: bool = False, width: int = WIDTH) -> st
             lines.append(f"    and {more} more, in --format json")
     lines += _section(lines)
     lines += [paint("bold", line) for line in wrapped(_adopted(result), width, rest="      ")]
+    lines.append(f"It took {count(result.requests, 'request')} to the provider.")
     if result.journal_head:
         lines.append(f"Journal: {result.journal_head}")
     return "\n".join(lines) + "\n"
 
 
+def _opened(opened: Opened) -> str:
+    people = count(opened.participants, "participant")
+    return (
+        f"The signed totals of {safe(opened.at)}, {count(opened.entries, 'entry', 'entries')}:"
+        f" {count(opened.operations, 'Operation')}, {people}"
+    )
+
+
 def _adopted(result: Adoption) -> str:
     if result.interrupted:
         return "Interrupted: nothing was booked."
+    if result.problems and result.opened:
+        return (
+            "Nothing was booked. Run it again when that is over; where it does not end, the totals"
+            " are not of what the provider shows: recover without them."
+        )
     if result.problems:
         return "Nothing was booked. Run it again when that is over."
+    if result.opened and not result.strategies:
+        return "The journal goes on from the totals. No Operation of ours is newer."
     if not result.strategies:
         return "Nothing to book: the journal knows every Operation of ours."
     number = sum(len(one.operations) for one in result.strategies)

@@ -143,7 +143,7 @@ def rivalry(directory: Path) -> list[str]:
 
 def pending_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """What may have been carried out does not count until it is known."""
-    monkeypatch.setattr(booked._Fold, "_count_in_full", lambda *_: None)
+    monkeypatch.setattr(booked.Fold, "_count_in_full", lambda *_: None)
 
 
 def body_in_the_id(monkeypatch: pytest.MonkeyPatch) -> None:

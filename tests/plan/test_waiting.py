@@ -138,10 +138,10 @@ def test_a_flow_that_moves_unasked_is_caught(
         (True, False),
     ]
 
-    def forgetful(fold: journal_booked._Fold, event: Waiting) -> None:
+    def forgetful(fold: journal_booked.Fold, event: Waiting) -> None:
         fold.waits.clear()
 
-    monkeypatch.setattr(journal_booked._Fold, "_wait", forgetful)
+    monkeypatch.setattr(journal_booked.Fold, "_wait", forgetful)
     with pytest.raises(AssertionError, match="written once"):
         lived(WEEKS)
     monkeypatch.undo()

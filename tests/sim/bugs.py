@@ -40,7 +40,7 @@ def _pending_not_counted() -> AbstractContextManager[None]:
         return replace(found, rows=tuple(rows), problem="")
 
     return _replaced(
-        (booked._Fold, "_count_in_full", nothing),
+        (booked.Fold, "_count_in_full", nothing),
         (strategies, "count_operation", count_operation),
     )
 
