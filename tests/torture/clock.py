@@ -62,7 +62,7 @@ def hurried(endpoint: str, began: float) -> Iterator[None]:
     clock = Clock(began)
     refuse_others(endpoint, clock)
 
-    def connect(place: Endpoint) -> httpx.HTTPTransport:
+    def connect(place: Endpoint) -> httpx.BaseTransport:
         if place.url != endpoint:
             raise NotTheSandbox(place.url)
         return real_transport(place)
