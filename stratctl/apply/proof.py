@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from stratctl.core.event import Execution, Instruction, Intent, RowOutcome, RowResult
 from stratctl.core.money import QUANTITY_DIGITS, NotExact, minor_digits, truncate_units
@@ -219,7 +220,9 @@ def _notional_e24(leg: Instruction) -> int | None:
     return _exact_e24(leg.amount)
 
 
+@lru_cache(maxsize=10_000)
 def _exact_e24(text: str) -> int | None:
+    """Each amount is looked at more than once, and many are the same."""
     try:
         return truncate_units(text, QUANTITY_DIGITS)
     except NotExact:

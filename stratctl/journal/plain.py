@@ -1,4 +1,4 @@
-"""A plain line of the journal -> what it says, at the speed of C; None for every other line.
+"""A plain line of the journal <-> what it says, at the speed of C; None for every other line.
 
 What is plain is read into a value of the line's own shape and written again. Where that gives the
 same bytes, they are the canonical form of that value: no member was lost, doubled, out of place or
@@ -26,8 +26,10 @@ ROWS: dict[type, type] = {Intent: IntentRow, Outcome: RowOutcome}
 
 _SORTED = msgspec.json.Encoder(order="sorted")
 _AS_SHAPED = msgspec.json.Encoder()
+_NO_HASH = "0" * 64
+_NO_HASH_YET = f'"h":"{_NO_HASH}'.encode()
 _BAD = (ValueError, RecursionError)
-"""What the reader of JSON raises, also for what is too long or too deep for it."""
+"""What msgspec raises, also for what is too long or too deep for it, or is half a character."""
 
 
 class Said(NamedTuple):
@@ -42,10 +44,10 @@ class Said(NamedTuple):
     event: Any
 
 
-def readers(types: Mapping[str, type]) -> dict[bytes, Reader]:
-    """A reader for each type of line that can be plain, by the line's word for it."""
+def plain_lines(types: Mapping[str, type], *, version: int) -> dict[bytes, PlainLine]:
+    """How each type of line that can be plain is, by the line's word for it."""
     plain = {name: kind for name, kind in types.items() if _may_be_plain(kind)}
-    return {name.encode(): Reader(name, kind) for name, kind in plain.items()}
+    return {name.encode(): PlainLine(name, kind, version) for name, kind in plain.items()}
 
 
 def name_in(line: bytes) -> bytes:
@@ -57,10 +59,10 @@ def name_in(line: bytes) -> bytes:
     return line[begins : line.find(b'"', begins)]
 
 
-class Reader:
-    """Reads plain lines of one type."""
+class PlainLine:
+    """Reads and writes plain lines of one type."""
 
-    def __init__(self, name: str, kind: type) -> None:
+    def __init__(self, name: str, kind: type, version: int) -> None:
         hints = get_type_hints(kind)
         own = [field.name for field in fields(kind)]
         envelope = {"h": str, "prev": str, "run": str, "seq": int, "t": str, "type": str, "v": int}
@@ -69,17 +71,18 @@ class Reader:
         if self._rows is not None:
             said |= {"rows": msgspec.Raw, "rows_root": str}
         self._name = name
+        self._version = version
         self._kind = kind
         self._has_body = "body" in own
-        line: Any = _shape(f"{name}_line", said)
-        self._decode = msgspec.json.Decoder(line).decode
+        self._shape: Any = _shape(f"{name}_line", said)
+        self._decode = msgspec.json.Decoder(self._shape).decode
+        self._names = own
         self._envelope = attrgetter("seq", "prev", "v", "t", "run", "h")
         self._own = attrgetter("seq", *own)
 
     def read(self, line: bytes) -> Said | None:
         """What it says, when it is plain and all of its digests fit."""
-        # DEL and everything outside ASCII are written as they are here, and escaped in a journal.
-        if not line.isascii() or b"\\u" in line or b"\x7f" in line:
+        if not _is_plain(line):
             return None
         try:
             said: Any = self._decode(line)
@@ -90,29 +93,51 @@ class Reader:
             return None
         return self._checked(line, said)
 
+    def write(self, event: Any, *, seq: int, prev: str, at: str, run: str) -> bytes | None:
+        """The line that says it, without its line feed; None where that is not plain."""
+        said = {name: getattr(event, name) for name in self._names}
+        try:
+            if self._rows is not None:
+                text, said["rows_root"] = self._rows.write(event.rows)
+                said["rows"] = msgspec.Raw(text)
+            envelope = {"v": self._version, "seq": seq, "prev": prev, "t": at, "run": run}
+            shaped = self._shape(type=self._name, h=_NO_HASH, **envelope, **said)
+            line = _SORTED.encode(shaped)
+        except _BAD:
+            return None
+        if not _is_plain(line):
+            return None
+        begins = line.find(_NO_HASH_YET) + len(_NO_HASH_YET) - len(_NO_HASH)
+        h = self._hash(line, shaped).encode()
+        return line[:begins] + h + line[begins + len(h) :]
+
     def _checked(self, line: bytes, said: Any) -> Said | None:
         """The line is the canonical form of ``said``, but for what is within its rows."""
-        beside = []
-        if self._has_body:
-            if sha256(said.body.encode()).hexdigest() != said.body_sha256:
-                return None
-            beside.append((b'"body":', len(_SORTED.encode(said.body))))
-        beside.append((b'"h":', len(said.h) + 2))
+        if self._has_body and sha256(said.body.encode()).hexdigest() != said.body_sha256:
+            return None
+        if self._hash(line, said) != said.h:
+            return None
         if self._rows is not None:
             text = bytes(said.rows)
             found = self._rows.read(text)
             if found is None or found[1] != said.rows_root:
                 return None
-            beside.append((b'"rows":[', len(text) - 1))
             said.rows = Packed(text, found[0], self._rows.kind)
-        if sha256(_without(line, beside)).hexdigest() != said.h:
-            return None
         seq, prev, v, t, run, h = self._envelope(said)
         return Said(seq, prev, v, t, run, h, self._kind(*self._own(said)[1:]))
 
+    def _hash(self, line: bytes, said: Any) -> str:
+        """``h`` of the line, whatever stands there."""
+        beside = [(b'"h":', len(said.h) + 2)]
+        if self._has_body:
+            beside.insert(0, (b'"body":', len(_SORTED.encode(said.body))))
+        if self._rows is not None:
+            beside.append((b'"rows":', len(bytes(said.rows))))
+        return sha256(_without(line, beside)).hexdigest()
+
 
 class _Rows:
-    """Reads the rows of one kind of call."""
+    """Reads and writes the rows of one kind of call."""
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
@@ -130,6 +155,16 @@ class _Rows:
             return None
         leaves = lines.split(b"\n")[:-1]
         return len(leaves), root(leaves)
+
+    def write(self, rows: Sequence[Any]) -> tuple[bytes, str]:
+        """Their text, and the head of the tree over them."""
+        leaves = _SORTED.encode_lines(rows).split(b"\n")[:-1]
+        return b"[" + b",".join(leaves) + b"]", root(leaves)
+
+
+def _is_plain(line: bytes) -> bool:
+    """DEL and all that is outside ASCII are written as they are here, and escaped in a journal."""
+    return line.isascii() and b"\\u" not in line and b"\x7f" not in line
 
 
 def _may_be_plain(kind: type) -> bool:

@@ -241,6 +241,13 @@ class Entry:
 
 def encode(event: Event | Word, *, seq: int, prev: str, at: str, run: str) -> bytes:
     """The line that says ``event`` at place ``seq``, with its line feed."""
+    known = _PLAIN.get(NAMES[type(event)].encode())
+    line = known.write(event, seq=seq, prev=prev, at=at, run=run) if known is not None else None
+    return line + b"\n" if line is not None else encode_strictly(event, seq, prev, at, run)
+
+
+def encode_strictly(event: Event | Word, seq: int, prev: str, at: str, run: str) -> bytes:
+    """The same for every event, and several times slower."""
     envelope = {"v": VERSION, "seq": seq, "prev": prev, "t": at, "run": run}
     said = {**said_by(event), **envelope}
     if "rows" in said:
@@ -254,8 +261,8 @@ def decode(line: bytes, *, seq: int, prev: str) -> Entry:
     Raises JournalTampered when it is not exactly what ``encode`` wrote there, and JournalForeign
     when it is intact but of a version or type that is not known here.
     """
-    reader = _PLAIN.get(plain.name_in(line))
-    read = reader.read(line) if reader is not None else None
+    known = _PLAIN.get(plain.name_in(line))
+    read = known.read(line) if known is not None else None
     if read is not None and (read.seq, read.prev, read.v) == (seq, prev, VERSION):
         return Entry(seq=seq, at=read.t, run=read.run, event=read.event, digest=read.h)
     return decode_strictly(line, seq=seq, prev=prev)
@@ -488,7 +495,7 @@ def _object(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 _TEXT = _shape(str)
 _SHAPES = {kind: _shape(kind) for kind in TYPES.values()}
-_PLAIN = plain.readers(TYPES)
+_PLAIN = plain.plain_lines(TYPES, version=VERSION)
 _HASH = {"type": "string", "pattern": "^[0-9a-f]+$", "minLength": 64, "maxLength": 64}
 _ENVELOPE: dict[str, Any] = {
     "v": {"const": VERSION},

@@ -23,6 +23,8 @@ from stratctl.live.wire import BODY_BYTES_MAX
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
+CONNECTIONS_MAX = 64
+"""One for each Strategy that is applied at the same time; opened when they are needed."""
 ANSWER_SECONDS = 60.0
 """From the first byte sent to the last byte read; a slow drip does not hold us for longer."""
 
@@ -146,7 +148,7 @@ class Endpoint:
         return httpx.URL(self.url + target)
 
 
-def real_transport(endpoint: Endpoint, *, connections: int = 16) -> Connections:
+def real_transport(endpoint: Endpoint, *, connections: int = CONNECTIONS_MAX) -> Connections:
     """Connections of HTTP/1.1: no proxies, no retries, certificates always checked."""
     return Connections(
         httpx.URL(endpoint.url),

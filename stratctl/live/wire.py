@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import itemgetter
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -73,6 +74,8 @@ def parse_list(body: bytes) -> Any:
     # The text of every member has a colon, and that is behind a quote or a blank. Where there are
     # no more colons than members were read, none was dropped for another of the same key.
     members = _members(document)
+    if body.count(b"[{") > 1:
+        members += _members_within(document)
     proven = body.count(b":") == members or members == sum(
         body.count(mark + b":") for mark in _BEFORE_A_COLON if mark in body
     )
@@ -141,7 +144,8 @@ _DECODER = json.JSONDecoder(
 _Scalar = str | Annotated[int, msgspec.Meta(ge=1, lt=10**18)] | bool | None
 """No fraction, which would become a binary float, and no 0, which may have been written ``-0``."""
 
-_List = list[dict[str, _Scalar | list[_Scalar]]]
+_Leg = dict[str, _Scalar | list[_Scalar]]
+_List = list[dict[str, _Scalar | list[_Scalar | _Leg]]]
 _PLAIN_PAGE = msgspec.json.Decoder(
     dict[str, _Scalar | _List | dict[str, _Scalar | _List]]  # bare, or inside ``message``
 )
@@ -149,11 +153,21 @@ _BEFORE_A_COLON = (b'"', b" ", b"\t", b"\n", b"\r")
 
 
 def _members(value: Any) -> int:
-    """How many members the objects of a plain page have together."""
+    """How many members the objects of a plain page have together, but for those in its records."""
     if isinstance(value, list):
         return sum(map(len, value))
     inside = [inner for inner in value.values() if isinstance(inner, (dict, list))]
     return len(value) + sum(map(_members, inside))
+
+
+def _members_within(value: Any) -> int:
+    """How many the objects have that are in lists within its records, such as legs."""
+    if isinstance(value, dict):
+        return sum(map(_members_within, value.values()))
+    if not isinstance(value, list):
+        return 0
+    lists = [inner for record in value for inner in record.values() if type(inner) is list]
+    return sum([len(leg) for legs in lists for leg in legs if type(leg) is dict])
 
 
 def _untrusted(why: str) -> BadResponse:
@@ -498,7 +512,45 @@ def _traders(records: list[dict[str, Any]]) -> TraderColumns:
 
 
 def _executions(records: list[dict[str, Any]]) -> tuple[Execution, ...]:
-    return tuple(_execution(record) for record in records)
+    return _plain_executions(records) or tuple(map(_execution, records))
+
+
+def _plain_executions(records: list[dict[str, Any]]) -> tuple[Execution, ...]:
+    """All of them, checked together; none where one of them must be looked at by itself."""
+    try:
+        heads = list(map(_HEAD, records))
+        legs = [list(map(_LEG, record["instructions"])) for record in records]
+    except (KeyError, TypeError):
+        return ()
+    flat = list(chain.from_iterable(legs))
+    texts = chain(chain.from_iterable(heads), chain.from_iterable([leg[:-1] for leg in flat]))
+    lists = [leg[-1] for leg in flat]
+    if set(map(type, texts)) != {str} or not set(map(type, lists)) <= {list}:
+        return ()
+    trade_ids = list(chain.from_iterable(lists))
+    if not set(map(type, trade_ids)) <= {str}:
+        return ()
+    ids, codes = [*trade_ids], []
+    for execution_id, operation_id, code, *_ in heads:
+        ids += (execution_id, operation_id)
+        codes.append(code)
+    if not (_fits_each(ids, _are_uuids) and _fits_each(codes, _CODES.fullmatch)):
+        return ()
+    found = []
+    for head, own in zip(heads, legs, strict=True):
+        said: list[Any] = [*head, tuple(map(_leg, own))]
+        found.append(Execution(*said))
+    return tuple(found)
+
+
+def _leg(fields: Sequence[Any]) -> Instruction:
+    said: list[Any] = [*fields[:-1], tuple(fields[-1])]
+    return Instruction(*said)
+
+
+def _fits_each(found: list[str], fits: Callable[[Lines], object]) -> bool:
+    lines = "\n".join(found) + "\n"
+    return lines.count("\n") == len(found) and bool(fits(lines))
 
 
 def _execution(record: dict[str, Any]) -> Execution:
@@ -525,6 +577,10 @@ _INSTRUCTION_FIELDS = (
     "total_notional",
 )
 """The provider's names, in the order of Instruction's own."""
+_LEG: Callable[[Any], Any] = itemgetter(*_INSTRUCTION_FIELDS, "trade_ids")
+_HEAD: Callable[[Any], Any] = itemgetter(
+    "id", "operation_id", "participant_code", "status", "status_reason"
+)
 
 
 def _instruction(record: dict[str, Any]) -> Instruction:

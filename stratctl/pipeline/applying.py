@@ -46,8 +46,9 @@ if TYPE_CHECKING:
     from stratctl.core.settings import Configuration
     from stratctl.journal.store import Journal
 
-STRATEGIES_AT_ONCE = 4
-"""Strategies are independent chains; the provider's rate limit is shared by all of them."""
+STRATEGIES_AT_ONCE = 64
+"""Strategies are independent chains, and most of what each does is to wait for its own Operation:
+none waits for another one. The provider's rate limit is shared by all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A stop stops little: one participant, one Strategy or one currency, and the others go on."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -8,8 +9,9 @@ import pytest
 from stratctl import pipeline
 from stratctl.apply.words import Pace
 from stratctl.core.errors import GuardRefused
-from stratctl.core.event import Attempt, Event, Problem, Receipt
+from stratctl.core.event import Attempt, Event, Intent, Problem, Receipt
 from stratctl.core.slots import create_id
+from stratctl.core.state import Verb
 from stratctl.pipeline import applying
 from stratctl.pipeline.session import Session
 from stratctl.view import human
@@ -409,6 +411,28 @@ def test_interrupted(two: tuple[Project, list[str]]) -> None:
     assert project.witness("core").types() == ["enrollment", "top_up"]
     assert project.apply().exit_code == 0
     assert project.witness("core").types() == ["enrollment", "top_up", "top_up"]
+
+
+def test_no_strategy_waits_for_another_one(
+    project: Project, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six of them each begin their first request before any of them is answered."""
+    names = ["core", "theme", "third", "fourth", "fifth", "sixth"]
+    for name, code in zip(names, sandbox.participants(len(names)), strict=True):
+        project.strategy(name, {"BTC": "1"})
+        project.cohort(f"of-{name}", name, {code: "100.00"})
+    project.save()
+    begun = threading.Barrier(len(names))
+    append = applying._Apply._append
+
+    def together(run: applying._Apply, event: Event) -> Receipt:
+        if isinstance(event, Intent) and event.verb is Verb.CREATE:
+            begun.wait(timeout=30)
+        return append(run, event)
+
+    monkeypatch.setattr(applying._Apply, "_append", together)
+    assert project.apply().exit_code == 0
+    assert {project.witness(name).types() == ["enrollment"] for name in names} == {True}
 
 
 def test_target_one_strategy(two: tuple[Project, list[str]]) -> None:

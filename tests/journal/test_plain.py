@@ -3,17 +3,27 @@
 import json
 import re
 import tempfile
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stratctl.core.errors import JournalError
-from stratctl.core.event import Intent, Outcome, RowOutcome
+from stratctl.core.event import Event, Intent, Outcome, RowOutcome
 from stratctl.journal import plain
 from stratctl.journal.chain import read
-from stratctl.journal.record import TYPES, Entry, decode, decode_strictly
+from stratctl.journal.record import (
+    NAMES,
+    TYPES,
+    Entry,
+    Word,
+    decode,
+    decode_strictly,
+    encode_strictly,
+)
 from stratctl.journal.rows import Packed, asked, ended
 from tests.journal.story import everything, write
 from tests.journal.test_chain import sealed
@@ -21,7 +31,7 @@ from tests.journal.test_chain import sealed
 with tempfile.TemporaryDirectory() as made:
     LINES = write(Path(made), everything()).read_bytes().splitlines()
 SAID = [json.loads(line) for line in LINES]
-READERS = plain.readers(TYPES)
+PLAIN = plain.plain_lines(TYPES, version=1)
 KINDS = {said["type"]: said for said in SAID}
 
 TEXTS = st.text(st.sampled_from('aé"\\\n\x01\x7f\u2028/,:{}[] 𐍈') | st.characters(), max_size=8)
@@ -55,8 +65,8 @@ def place(line: bytes) -> tuple[int, str]:
 
 def agree(line: bytes) -> None:
     """The plain reader takes nothing that the strict one refuses, nor takes it for another."""
-    for reader in READERS.values():
-        found = reader.read(line)
+    for known in PLAIN.values():
+        found = known.read(line)
         if found is None:
             continue
         entry = strictly(line)
@@ -122,7 +132,7 @@ def test_what_is_not_its_own_canonical_form_is_not_plain(
     if changed == line:
         assert pattern not in (rb"^{", rb"}$", rb'"v":1', rb'"t":"2')
         return
-    assert READERS[kind.encode()].read(changed) is None
+    assert PLAIN[kind.encode()].read(changed) is None
     assert strictly(changed) is None
 
 
@@ -131,10 +141,29 @@ def test_every_line_in_plain_words_is_plain() -> None:
     left = {
         said["type"]
         for line, said in zip(LINES, SAID, strict=True)
-        if plain.name_in(line) not in READERS or READERS[plain.name_in(line)].read(line) is None
+        if plain.name_in(line) not in PLAIN or PLAIN[plain.name_in(line)].read(line) is None
     }
     assert left == {"adopted", "forfeited", "answer", "abandoned", "problem"}
     assert sum(b"\\u" in line for line in LINES) == 3
+
+
+@given(st.sampled_from(everything()), TEXTS, TEXTS)
+def test_both_writers_agree_about_whatever_is_said(
+    event: Event | Word, one: str, other: str
+) -> None:
+    """A line is the same bytes, or is left to the strict writer."""
+    texts = [field.name for field in fields(event) if type(getattr(event, field.name)) is str]
+    said: dict[str, Any] = dict.fromkeys(texts, one)
+    event = replace(event, **said)
+    if isinstance(event, Outcome):
+        event = replace(event, rows=tuple(replace(row, reason=other) for row in event.rows))
+    known = PLAIN.get(NAMES[type(event)].encode())
+    if known is None:
+        return
+    line = known.write(event, seq=3, prev="a" * 64, at="t", run=one)
+    strict = encode_strictly(event, 3, "a" * 64, "t", one)
+    assert line is None or line + b"\n" == strict
+    assert line is not None or b"\\u" in strict
 
 
 def test_packed_rows_are_rows() -> None:

@@ -168,6 +168,7 @@ scalars = st.one_of(
     ),
     st.text(max_size=4).map(json.dumps),
     st.text(max_size=4).map(lambda text: json.dumps(text, ensure_ascii=False)),
+    st.sampled_from(['[{"a":[1]},{"b:":2}]', '[{"a":1,"a":1}]', '[{"a":[{}]}]', '[[{"a":1}]]']),
     st.sampled_from(['"\\ud800"', "[]", "{}", "[1]", "[-0]", '["a:"]', '{"a":1}', "[[]]", "[{}]"]),
 )
 
@@ -208,6 +209,12 @@ def test_a_plain_page_is_read_quickly() -> None:
         assert wire.parse_list(page)["message"][0]["n"] == Number(number.decode())
     with pytest.raises(BadResponse, match="occurs twice"):
         wire.parse_list(plain.replace(b'"n"', b'"id"'))
+    legs = b'{"executions":[{"legs":[{"at":"9:00","n":12,"ids":["a"]},{"n":1}]},{"legs":[]}]}'
+    (first, _) = wire.parse_list(legs)["executions"]
+    assert first["legs"] == [{"at": "9:00", "n": 12, "ids": ["a"]}, {"n": 1}]
+    assert type(first["legs"][0]["n"]) is int
+    with pytest.raises(BadResponse, match="occurs twice"):
+        wire.parse_list(legs.replace(b'"n":12', b'"at":1'))
 
 
 json_values = st.recursive(
@@ -259,6 +266,26 @@ def test_decoders_raise_nothing_but_ours(data: st.DataObject) -> None:
     parsed, listed = wire.parse(body(document)), wire.parse_list(body(document))
     for decode in DECODERS:
         assert outcome(decode, listed) == outcome(decode, parsed)
+
+
+@given(st.data())
+def test_executions_are_read_together_as_they_are_one_by_one(data: st.DataObject) -> None:
+    """Well made, or with any one value replaced, or left out: the same, or the same refusal."""
+    leg = {**dict.fromkeys(wire._INSTRUCTION_FIELDS, "1"), "trade_ids": [ID, OTHER]}
+    records = [
+        {**EXECUTION, "status": "settled", "status_reason": "", "instructions": [leg, {**leg}]},
+        {**EXECUTION, "status": "", "status_reason": "a\nb", "instructions": []},
+    ]
+    assert len(wire._plain_executions(records)) == len(records)
+    records = json.loads(json.dumps(records))
+    place: Any = data.draw(st.sampled_from([*records, *records[0]["instructions"]]))
+    place = data.draw(st.sampled_from([place, place.get("trade_ids", place)]))
+    key = data.draw(st.sampled_from([0, 1] if isinstance(place, list) else sorted(place)))
+    place[key] = data.draw(json_values | st.sampled_from([ID, ID.upper(), "CUST01\n", "", [], {}]))
+    if isinstance(place, dict) and data.draw(st.booleans()):
+        del place[key]
+    careful = outcome(lambda: tuple(map(wire._execution, records)))
+    assert outcome(wire._executions, records) == careful
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
