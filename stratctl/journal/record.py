@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from stratctl.core.described import described
@@ -383,11 +384,24 @@ def _sha256(data: bytes) -> str:
 
 def _plain(value: Any) -> Any:
     """A value of events as JSON-able data."""
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if is_dataclass(kind):
+        return {name: _plain(getattr(value, name)) for name in _members(kind)}
     if isinstance(value, tuple | Packed):
         return [_plain(part) for part in value]
     return value
+
+
+_AS_THEY_ARE = (str, int, bool, type(None))
+"""What most of it is, in millions of rows."""
+
+
+@cache
+def _members(kind: Any) -> tuple[str, ...]:
+    """The fields of a dataclass."""
+    return tuple(field.name for field in fields(kind))
 
 
 # --- shapes: how each type in an event is read, and its schema ----------------------------------

@@ -146,17 +146,19 @@ def _operations(fold: Fold) -> dict[str, list[AdoptedOperation]]:
 
 def _rows(rows: Rows) -> Iterator[AdoptedRow]:
     for code, row in rows:
-        said = AdoptedRow(
-            participant_code=code,
-            contributed_minor=row.contributed_minor + row.pending_in_minor,
-            withdrawn_minor=row.withdrawn_minor + row.pending_out_minor,
-            exited=row.exited or None,
-            mixed=row.busy,
-            rebalanced_at=row.rebalanced_at,
-            parked=None if row.parked == MIXED else row.parked,
-        )
-        if said != AdoptedRow(code, 0, 0, None, mixed=False, rebalanced_at=None):
-            yield said
+        contributed_minor = row.contributed_minor + row.pending_in_minor
+        withdrawn_minor = row.withdrawn_minor + row.pending_out_minor
+        moved = contributed_minor or withdrawn_minor or row.rebalanced_at is not None
+        if moved or row.exited or row.busy or row.parked is not None:
+            yield AdoptedRow(
+                participant_code=code,
+                contributed_minor=contributed_minor,
+                withdrawn_minor=withdrawn_minor,
+                exited=row.exited or None,
+                mixed=row.busy,
+                rebalanced_at=row.rebalanced_at,
+                parked=None if row.parked == MIXED else row.parked,
+            )
 
 
 def _closed(name: str, strategy_id: str, rows: Rows) -> Iterator[Forfeited | Satisfied]:
