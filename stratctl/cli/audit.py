@@ -128,8 +128,8 @@ def head(state: State, *, out: Path | None) -> int:
     of the last one, and one over all of them.
 
     Where STRATCTL_HEAD_KEY is set (32 bytes in base64, an Ed25519 key) it is signed, and each
-    apply, recover and adopt leaves its own in .stratctl/heads/ when it ends. The public key is in
-    it: publish it once, and let audit verify ask for it.
+    apply, recover, adopt, halt and resume leaves its own in .stratctl/heads/ when it ends. The
+    public key is in it: publish it once, and let audit verify ask for it.
 
     \b
     Examples:
@@ -165,9 +165,9 @@ def totals(state: State, *, out: Path) -> int:
     parked, and which target was reached. A machine that has lost the journal begins a new one with
     them, and asks the provider only for what is newer: see stratctl recover --help.
 
-    STRATCTL_HEAD_KEY signs them (32 bytes in base64, an Ed25519 key). Where it is set, each apply,
-    recover and adopt leaves its own in .stratctl/totals/ when it ends. They name customers and
-    amounts: keep them as the journal is kept, and elsewhere.
+    STRATCTL_HEAD_KEY signs them (32 bytes in base64, an Ed25519 key). Where it is set, whatever
+    leaves a head leaves its totals in .stratctl/totals/ too. They name customers and amounts: keep
+    them as the journal is kept, and elsewhere.
 
     \b
     Examples:

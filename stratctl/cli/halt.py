@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from stratctl.cli.commands import Command
@@ -24,8 +26,15 @@ def halt(state: State, exits_only: bool, reason: str) -> int:
       stratctl halt --exits-only --reason "no new money today"
     """
     from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
 
-    pipeline.halt(state.root(), environment=state.env, exits_only=exits_only, reason=reason)
+    pipeline.halt(
+        state.root(),
+        environment=state.env,
+        environ=Surroundings(os.environ),
+        exits_only=exits_only,
+        reason=reason,
+    )
     what = "Only exits are applied" if exits_only else "Nothing is applied"
     state.console.note(f"{what} until stratctl resume.\n")
     return Exit.DONE
@@ -42,7 +51,10 @@ def resume(state: State, reason: str) -> int:
       stratctl resume --reason "prices are fine"
     """
     from stratctl import pipeline
+    from stratctl.core.surroundings import Surroundings
 
-    pipeline.resume(state.root(), environment=state.env, reason=reason)
+    pipeline.resume(
+        state.root(), environment=state.env, environ=Surroundings(os.environ), reason=reason
+    )
     state.console.note("Applying is allowed again.\n")
     return Exit.DONE

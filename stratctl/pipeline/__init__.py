@@ -478,19 +478,26 @@ def audit_export(
         return evidence(session, wanted, head)
 
 
-def halt(root: Path, *, environment: str | None, exits_only: bool, reason: str) -> None:
+def halt(
+    root: Path,
+    *,
+    environment: str | None,
+    environ: Mapping[str, str],
+    exits_only: bool,
+    reason: str,
+) -> None:
     """Write a record that every apply obeys."""
     from stratctl.journal.record import Halt
     from stratctl.pipeline.session import Session
 
-    with Session(root, environment, {}) as session, session.open_journal() as journal:
+    with Session(root, environment, environ) as session, session.open_journal() as journal:
         journal.append(Halt(exits_only=exits_only, reason=reason))
 
 
-def resume(root: Path, *, environment: str | None, reason: str) -> None:
+def resume(root: Path, *, environment: str | None, environ: Mapping[str, str], reason: str) -> None:
     """Lift a halt."""
     from stratctl.journal.record import Resume
     from stratctl.pipeline.session import Session
 
-    with Session(root, environment, {}) as session, session.open_journal() as journal:
+    with Session(root, environment, environ) as session, session.open_journal() as journal:
         journal.append(Resume(reason=reason))

@@ -92,6 +92,9 @@ def test_evidence_is_written_for_somebody_to_check(
     monkeypatch.setenv("STRATCTL_HEAD_KEY", KEY)
     assert auditor("audit", "head", "--out", "kept.json").code == Exit.DONE
     assert auditor("halt", "--reason", "look").code == Exit.DONE
+    (left,) = (auditor.root / ".stratctl" / "heads").iterdir()
+    said = json.loads(left.read_bytes())
+    assert (said["entries"], bool(said["signature"])) == (60, True)
     for more, entries in (((), 60), (("--head", "kept.json"), 59)):
         asked = ("audit", "export", "--participant", "CUST01", "--out", "CUST01.zip", *more)
         written = auditor(*asked)

@@ -1,6 +1,7 @@
 """Secrets appear nowhere: not in output, plan, journal, snapshot, error or traceback."""
 
 import base64
+import gzip
 import io
 import json
 import os
@@ -73,6 +74,8 @@ class Ears:
 
 def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:
     yield name, data
+    if data.startswith(b"\x1f\x8b"):
+        yield f"{name}: unpacked", gzip.decompress(data)
     if zipfile.is_zipfile(io.BytesIO(data)):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for member in archive.namelist():
@@ -125,7 +128,7 @@ def test_when_all_goes_well(ears: Ears, tmp_path: Path) -> None:
         progress=silent,
     )
     ears.collect(ears.project.root, tmp_path)
-    for name in ("journal.jsonl", "heads/local.json"):
+    for name in ("journal.jsonl", "heads/local.json", "totals/local.jsonl.gz"):
         assert any(where.endswith(name) for where, _ in ears.heard)
     assert ears.told() == []
 

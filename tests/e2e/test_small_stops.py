@@ -272,14 +272,14 @@ def test_halt_and_resume(two: tuple[Project, list[str]]) -> None:
     """A halt stops every apply with 3 until it is lifted."""
     project, codes = two
     raise_both(project, codes)
-    pipeline.halt(project.root, environment=None, exits_only=False, reason="a test")
+    pipeline.halt(project.root, environment=None, environ={}, exits_only=False, reason="a test")
     before = project.sandbox.mutations()
     with pytest.raises(GuardRefused, match="halted") as caught:
         project.apply()
     assert caught.value.exit_code == 3
     assert project.sandbox.mutations() == before
     assert project.status().halted == "all"
-    pipeline.resume(project.root, environment=None, reason="over")
+    pipeline.resume(project.root, environment=None, environ={}, reason="over")
     assert project.apply().exit_code == 0
     assert bought(project, "core", codes[0]) == Decimal("150.00")
 
@@ -352,13 +352,13 @@ def test_halt_but_for_exits(two: tuple[Project, list[str]], warm: Machines) -> N
     project.line("fans", codes[3])["withdrawn"] = "40.00"
     project.strategy("core", {"BTC": "0.6", "ETH": "0.4"}, exits=["SOL"])
     project.save()
-    pipeline.halt(project.root, environment=None, exits_only=True, reason="a test")
+    pipeline.halt(project.root, environment=None, environ={}, exits_only=True, reason="a test")
     assert project.status().halted == "exits_only"
     assert project.apply().exit_code == 0
     core, theme = project.witness("core"), project.witness("theme")
     assert core.types() == ["enrollment", "liquidation"]
     assert theme.types() == ["enrollment", "partial_sell"]
-    pipeline.resume(project.root, environment=None, reason="over")
+    pipeline.resume(project.root, environment=None, environ={}, reason="over")
     assert warm.apply(project).code == 0
     assert bought(project, "core", codes[0]) == Decimal("150.00")
     project.assert_nothing_left()
@@ -372,12 +372,12 @@ def test_an_interrupted_buy_waits_for_the_halt(
     project.line("members", codes[0])["contributed"] = "150.00"
     project.save()
     assert warm.apply(project, kill=["after", 3]).killed
-    pipeline.halt(project.root, environment=None, exits_only=True, reason="a test")
+    pipeline.halt(project.root, environment=None, environ={}, exits_only=True, reason="a test")
     monkeypatch.setattr(Pace, "__init__", _hurried(Pace.__init__))
     before = project.sandbox.mutations()
     assert project.apply().exit_code == 0
     assert project.sandbox.mutations() == before
-    pipeline.resume(project.root, environment=None, reason="over")
+    pipeline.resume(project.root, environment=None, environ={}, reason="over")
     assert project.apply().exit_code == 0
     assert bought(project, "core", codes[0]) == Decimal("150.00")
 
