@@ -811,13 +811,27 @@ class GitJournal(Part):
 
 
 class Journal(Part):
-    """Where the record of what was sent is kept."""
+    """Where the record of what was sent is kept: in a directory, or on a Git branch."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "dependentSchemas": {
+                "git": {"properties": {"directory": {"not": {}}, "persistent": {"not": {}}}}
+            }
+        }
+    )
 
     directory: Path = Field(default=".stratctl/journal", description="Relative to the project.")
     persistent: Flag = Field(
         default=False, description="true: this directory survives, also where CI is set."
     )
     git: GitJournal | None = Field(default=None, description="On a Git branch instead.")
+
+    @model_validator(mode="after")
+    def _in_one_place(self) -> Journal:
+        if self.git is not None and self.model_fields_set & {"directory", "persistent"}:
+            raise ValueError("a journal is in a directory or on a branch")
+        return self
 
 
 class Project(Document):

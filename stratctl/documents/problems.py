@@ -45,6 +45,7 @@ SUMMARIES = {
     "E_ENDPOINT": "the endpoint is not acceptable",
     "E_WINDOW": "the window cannot be understood",
     "E_ROLLOUT": "the stages do not lead to everybody",
+    "E_JOURNAL_PLACE": "the journal is kept in one place",
     # codes, amounts and weights
     "E_CODE_SYNTAX": "the participant code is not six of A-Z and 0-9",
     "E_ASSET_SYNTAX": "the asset code is not acceptable",

@@ -147,19 +147,30 @@ def _exits_alone(path: Any, places: Places) -> Diagnostic:
 
 
 def _not_beside(error: Any, path: Any, places: Places) -> Iterator[Diagnostic]:
-    yield from (_forbidden if path else _capped)(path, places)
+    if not path:
+        yield _capped(path, places)
+    elif path[0] == "journal":
+        yield _second_place(path, places)
+    else:
+        yield _forbidden(path, places)
 
 
-def _capped(path: Any, places: Places) -> Iterator[Diagnostic]:
+def _second_place(path: Any, places: Places) -> Diagnostic:
+    hint = "keep it where it is, and delete the other: a journal elsewhere begins empty"
+    detail = f"git keeps it on a branch, so that {path[-1]} would say nothing"
+    return problem("E_JOURNAL_PLACE", detail, places.key(*path), hint)
+
+
+def _capped(path: Any, places: Places) -> Diagnostic:
     hint = "write the capped weights into allocations"
     detail = "cap is for equal_weight, blend and mirror"
-    yield problem("E_WEIGHT_SOURCE", detail, places.key(*path, "cap"), hint)
+    return problem("E_WEIGHT_SOURCE", detail, places.key(*path, "cap"), hint)
 
 
-def _forbidden(path: Any, places: Places) -> Iterator[Diagnostic]:
+def _forbidden(path: Any, places: Places) -> Diagnostic:
     hint = "use two cohorts"
     detail = f"source: live names nobody and funds nobody, so {path[-1]} cannot stand beside it"
-    yield problem("E_MANAGES", detail, places.key(*path), hint)
+    return problem("E_MANAGES", detail, places.key(*path), hint)
 
 
 _BY_KEYWORD: dict[str, Callable[[Any, Any, Places], Iterator[Diagnostic]]] = {
