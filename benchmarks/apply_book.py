@@ -21,7 +21,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,12 +80,14 @@ def applied(root: Path, environ: dict[str, str], *, posts_max: int = 0) -> dict[
 
 
 @contextmanager
-def provided(participants: int, policy: str = POLICY) -> Iterator[tuple[Path, dict[str, str]]]:
+def provided(
+    participants: int, policy: str = POLICY, switches: Sequence[str] = INSTANT
+) -> Iterator[tuple[Path, dict[str, str]]]:
     """A project in which all participants of a sandbox are to be enrolled, and its keys."""
-    switches = [f"--switch={each}" for each in INSTANT]
+    options = [f"--switch={each}" for each in switches]
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving("--participants", str(participants), *switches) as (address, keys),
+        serving("--participants", str(participants), *options) as (address, keys),
     ):
         root = Path(folder)
         (root / "strategies" / "cohorts").mkdir(parents=True)

@@ -14,6 +14,7 @@ A doubt about one participant parks that participant; a doubt about a call stops
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 
 from stratctl.apply.body import create_intent, flag_intent, metadata_intent, trading_intent
 from stratctl.apply.calls import Caller, Ending, Said, abandon, open_problem
@@ -29,6 +30,7 @@ from stratctl.core.event import (
     Outcome,
     Problem,
     Receipt,
+    RowOutcome,
     RowResult,
     Unfinished,
 )
@@ -275,7 +277,7 @@ class _StrategyRun:
         return ending
 
     def _book(self, intent: Intent, outcome: Outcome) -> Said[None]:
-        self.outcomes.append(outcome)
+        self.outcomes.append(_remembered(outcome))
         mixed = [row.participant_code for row in outcome.rows if row.result is RowResult.MIXED]
         self.mixed.update(mixed)
         if mixed:
@@ -491,6 +493,20 @@ def _rows(calls: Sequence[CallWork]) -> set[tuple[str, str, str, str, int, int, 
         for each in calls
         for row in each.rows
     }
+
+
+def _remembered(outcome: Outcome) -> Outcome:
+    """Without the provider's ids of each row, which the journal has: they are most of what a run of
+    a million rows would hold on to."""
+    return replace(
+        outcome,
+        rows=tuple(
+            [
+                RowOutcome(row.participant_code, row.result, row.reason, "", row.amount_minor)
+                for row in outcome.rows
+            ]
+        ),
+    )
 
 
 def _names(errors: Sequence[str], row: IntentRow) -> bool:

@@ -125,6 +125,7 @@ class StrategyResult:
     strategy_id: str | None
     head_slot: int
     outcomes: tuple[Outcome, ...]
+    """Without the ids of their rows, which the journal has."""
     done: tuple[int, ...]
     """Numbers of the calls that have a result, good or bad."""
     left: tuple[int, ...]

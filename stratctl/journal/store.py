@@ -161,6 +161,8 @@ class Reading:
     def __init__(self, chain: Chain) -> None:
         self._entries = list(chain.entries)
         self._bindings = chain.bindings
+        self._last: tuple[int, Workspace, Booked] | None = None
+        """What was booked last: of how many entries, and where."""
         self.warnings: tuple[Diagnostic, ...] = chain.warnings
 
     @property
@@ -183,8 +185,15 @@ class Reading:
     def booked(self, workspace: Workspace, further: Sequence[Event | Word] = ()) -> Booked:
         """What the entries book, with the participants as a table of the workspace; and what they
         would book with these behind them."""
-        more = (Entry(seq=0, at="", run="", event=word, digest=self.head) for word in further)
-        return book((*self.entries(), *more), workspace)
+        entries = self.entries()
+        if further:
+            more = (Entry(seq=0, at="", run="", event=word, digest=self.head) for word in further)
+            return book((*entries, *more), workspace)
+        # An apply asks before and after it looked for what is open, mostly with nothing new.
+        last = self._last
+        if last is None or last[:2] != (len(entries), workspace):
+            self._last = last = (len(entries), workspace, book(entries, workspace))
+        return last[2]
 
     def unfinished(self) -> tuple[Unfinished, ...]:
         """Trading and CREATE calls without an end, in the order of their intents."""

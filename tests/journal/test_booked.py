@@ -23,7 +23,7 @@ from stratctl.core.event import (
 from stratctl.core.state import Booked, MoneySent, Verb
 from stratctl.core.tables import Workspace
 from stratctl.journal.bindings import Bindings, Contradiction
-from stratctl.journal.booked import book
+from stratctl.journal.booked import book, booked_totals
 from stratctl.journal.chain import read
 from stratctl.journal.record import (
     NO_PREVIOUS,
@@ -38,12 +38,14 @@ from stratctl.journal.record import (
     Word,
     encode,
 )
+from stratctl.journal.store import open_journal
 from stratctl.journal.verify import TOTALS, Totals, differences, totals_of, verify
 from tests.journal.story import (
     ENVIRONMENT,
     REALM,
     STRATEGY,
     STRATEGY_ID,
+    Clock,
     adopted,
     answer,
     attempt,
@@ -378,6 +380,7 @@ def test_two_independent_counts_agree(said: list[Event | Word]) -> None:
         if any(found[2:])
     }
     WORKSPACE.run(f"DROP TABLE {table}")
+    assert booked_totals(told, TOTALS) == first
     assert differences(first, totals_of(told)) == []
 
 
@@ -387,6 +390,18 @@ def test_the_audit_reports_where_two_counts_differ() -> None:
     assert differences(one, {}) == [
         "CUST01 in s: contributed_minor is 1 in one count and 0 in the other"
     ]
+
+
+def test_a_journal_books_again_what_was_appended(tmp_path: Path) -> None:
+    """Nothing new, and the same place for the tables: the same value; else another one."""
+    write(tmp_path, everything())
+    with open_journal(tmp_path, ENVIRONMENT, REALM, clock=Clock(), run="later") as journal:
+        before = journal.booked(WORKSPACE)
+        assert journal.booked(WORKSPACE) is before
+        assert journal.booked(Workspace()).rows.workspace is not WORKSPACE
+        assert journal.booked(WORKSPACE, [Halt(exits_only=False, reason="x")]).halted == "all"
+        journal.append(Halt(exits_only=True, reason="look"))
+        assert (before.halted, journal.booked(WORKSPACE).halted) == (None, "exits_only")
 
 
 def test_an_audit_of_a_whole_journal_holds(tmp_path: Path) -> None:
