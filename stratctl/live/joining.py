@@ -169,7 +169,8 @@ def live_rows(
         "live_rows",
         LIVE_ROWS,
         f"""
-        WITH booked AS (SELECT * FROM {booked} WHERE list_contains($1, strategy_id))
+        WITH booked AS (SELECT * FROM {booked} WHERE list_contains($1, strategy_id)),
+        unapproved AS (SELECT * FROM {participants} WHERE standing <> 'approved')
         SELECT
             strategy_id,
             participant_code,
@@ -191,12 +192,12 @@ def live_rows(
             booked.target_epoch,
             coalesce(counted.exited, booked.exited, false) AS exited,
             booked.parked,
-            nullif(participants.standing, 'approved') AS standing,
+            unapproved.standing,
             greatest(counted.rebalanced_at, booked.rebalanced_at) AS rebalanced_at
         FROM {traders} AS traders
         FULL JOIN booked USING (strategy_id, participant_code)
         FULL JOIN {counted} AS counted USING (strategy_id, participant_code)
-        LEFT JOIN {participants} AS participants USING (participant_code)
+        LEFT JOIN unapproved USING (participant_code)
         ORDER BY strategy_id, participant_code
         """,
         [list(strategy_ids)],
