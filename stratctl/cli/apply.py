@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from stratctl.cli.asking import ask_for
 from stratctl.cli.commands import Command
 from stratctl.cli.options import acknowledgement_options, acknowledgements, format_option, today
 from stratctl.cli.plan import level
@@ -148,23 +148,14 @@ class _Approval:
         return human.plan(made, level=level(self.state), color=color, width=width, then="")
 
     def _ask(self, made: Plan) -> None:
-        from stratctl.core.errors import ApprovalMissing
         from stratctl.view.summary import summarise
 
-        total = summarise(made).total
-        if not self.state.interactive:
-            raise ApprovalMissing(
-                "nobody is there to approve this plan",
-                hint="save it with stratctl plan --out FILE and pass the file, or --auto-approve",
-            )
-        typed = self.state.console.ask(
-            "This moves money, and settled trades are final.\n"
-            f"Type the total (cash in + cash out + turnover) to apply: {total}\n> "
+        ask_for(
+            summarise(made).total,
+            self.state,
+            what="plan",
+            question="This moves money, and settled trades are final.\n"
+            "Type the total (cash in + cash out + turnover) to apply",
+            otherwise="save it with stratctl plan --out FILE and pass the file, or --auto-approve",
+            no="nothing was sent",
         )
-        if _figures(typed) != _figures(total):
-            raise ApprovalMissing("the total was not typed", hint="nothing was sent")
-
-
-def _figures(typed: str) -> str:
-    """What was typed without blanks and thousands separators."""
-    return re.sub(r"[\s,]", "", typed).upper()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from stratctl.cli.asking import ask_for
 from stratctl.cli.commands import Command
 from stratctl.cli.options import format_option
 from stratctl.cli.state import State
 from stratctl.cli.watching import Watching
 
 if TYPE_CHECKING:
-    from stratctl.core.report import Adoption
+    from stratctl.core.report import Adoption, Strangers
 
 
 @click.command(cls=Command)
@@ -143,9 +145,10 @@ def recover(
 
 @click.command(cls=Command)
 @click.argument("operation")
+@click.option("--auto-approve", is_flag=True, help="Do not ask for whom no cohort declares.")
 @format_option("text", "json")
 @click.pass_obj
-def adopt(state: State, *, operation: str, chosen: str | None) -> int:
+def adopt(state: State, *, operation: str, auto_approve: bool, chosen: str | None) -> int:
     """Take an Operation that is not ours into the declared totals.
 
     Whatever else writes to a Strategy is seen, counted in full, and stops the participants that it
@@ -153,11 +156,15 @@ def adopt(state: State, *, operation: str, chosen: str | None) -> int:
     funding and payouts, so that a review sees it; then adopt it. Until the declared totals contain
     it, adopt refuses and says what they must be. Nothing is sent.
 
+    Of participants whom no cohort declares no total says whether it was meant. They are shown, and
+    what the Operation moved for them must be typed.
+
     \b
     Exit codes:
       0  it is booked
       3  it has not ended, or the declared totals lack it
       4  an old configuration
+      7  nobody approved participants whom no cohort declares
       8  an apply is running
 
     \b
@@ -173,9 +180,27 @@ def adopt(state: State, *, operation: str, chosen: str | None) -> int:
         operation,
         environment=state.env,
         environ=Surroundings(os.environ),
+        approve=partial(_approve, state, auto=auto_approve),
         progress=state.console.progress,
     )
     return _show(state, result)
+
+
+def _approve(state: State, strangers: Strangers, *, auto: bool) -> None:
+    from stratctl.core.money import format_amount
+    from stratctl.view import report
+
+    console = state.console
+    console.note(report.strangers(strangers, color=console.colors_errors, width=console.width))
+    if not auto:
+        ask_for(
+            format_amount(strangers.total_minor, strangers.currency),
+            state,
+            what="Operation",
+            question="Type what it moved for them (in + out) to adopt it",
+            otherwise="declare them in a cohort, so that a review sees it, or --auto-approve",
+            no="nothing was booked",
+        )
 
 
 def _show(state: State, result: Adoption) -> int:

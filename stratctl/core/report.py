@@ -126,6 +126,23 @@ class StrategyAdopted:
 
 
 @dataclass(frozen=True, slots=True)
+class Strangers:
+    """Participants of an Operation to be adopted whom no cohort of its Strategy declares."""
+
+    strategy: str
+    currency: str
+    operation: tuple[str, str]
+    """(type, id)"""
+    rows: tuple[tuple[str, int, int], ...]
+    """(participant_code, money in, money out) in minor units, ascending."""
+
+    @property
+    def total_minor(self) -> int:
+        """Money in and money out, added up."""
+        return sum(came + went for _, came, went in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
 class Opened:
     """Signed totals of a journal that was lost, from which the new one goes on."""
 

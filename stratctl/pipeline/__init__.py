@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Reconciliation,
         Resolved,
         Status,
+        Strangers,
         TrailRow,
         Watcher,
     )
@@ -303,15 +304,17 @@ def adopt(
     *,
     environment: str | None,
     environ: Mapping[str, str],
+    approve: Callable[[Strangers], None],
     progress: Progress,
 ) -> Adoption:
-    """Book somebody else's Operation, once the declared totals contain it. Sends nothing. Raises
-    UsageError, GuardRefused, InputError, PlanStale, LockHeld, JournalError and ProviderError."""
+    """Book somebody else's Operation, once the declared totals contain it; ``approve`` is asked for
+    those whom no cohort declares. Sends nothing. Raises UsageError, GuardRefused, ApprovalMissing,
+    InputError, PlanStale, LockHeld, JournalError and ProviderError."""
     from stratctl.pipeline.adopting import adopt as adopt_operation
     from stratctl.pipeline.session import Session
 
     with Session(root, environment, environ, applies=True) as session:
-        return adopt_operation(session, operation_id, progress=progress)
+        return adopt_operation(session, operation_id, approve=approve, progress=progress)
 
 
 def unlock(root: Path, nonce: str, *, environment: str | None) -> str | None:

@@ -14,7 +14,7 @@ from stratctl.apply import Pace
 from stratctl.core.errors import GuardRefused, UsageError
 from stratctl.core.event import Problem
 from stratctl.core.money import format_amount
-from stratctl.core.report import Adoption, Difference, Opened, StrategyAdopted
+from stratctl.core.report import Adoption, Difference, Opened, Strangers, StrategyAdopted
 from stratctl.core.state import OPERATION_TYPES
 from stratctl.core.words import count
 from stratctl.journal.record import (
@@ -193,11 +193,18 @@ def _wait(session: Session, progress: Progress, stopping: Callable[[], bool]) ->
 # --- somebody else's Operation -------------------------------------------------------------------
 
 
-def adopt(session: Session, operation_id: str, *, progress: Progress) -> Adoption:
+def adopt(
+    session: Session,
+    operation_id: str,
+    *,
+    approve: Callable[[Strangers], None],
+    progress: Progress,
+) -> Adoption:
     """Book one Operation that is not of our chain, once the declared totals contain it.
 
-    Raises UsageError for an Operation that is not there or booked already, and GuardRefused for
-    one without an end, or one that is not declared.
+    Where it concerns people whom no cohort declares, ``approve`` is asked for them, and raises
+    ApprovalMissing. Raises UsageError for an Operation that is not there or booked already, and
+    GuardRefused for one without an end, or one that is not declared.
     """
     with session.open_journal() as journal:
         booked = journal.booked(session.workspace)
@@ -210,6 +217,9 @@ def adopt(session: Session, operation_id: str, *, progress: Progress) -> Adoptio
             raise GuardRefused(why, hint="adopt it when it has ended")
         record, said = _adoption(session, booked, strategy, [(operation, counted)])
         _refuse_undeclared(said)
+        strangers = _strangers(session, record, said)
+        if strangers.rows:
+            approve(strangers)
         journal.append(record)
         return Adoption(
             environment=environment.name,
@@ -258,6 +268,27 @@ def _refuse_undeclared(said: StrategyAdopted) -> None:
         f"the declared totals of {count(len(short), 'participant')} lack this Operation: "
         f"{named}{more}",
         hint="declare what it moved first, then adopt it",
+    )
+
+
+def _strangers(session: Session, record: Adopted, said: StrategyAdopted) -> Strangers:
+    """Of them no declared total says whether it was meant: a person must."""
+    desired = session.configuration.desired.rows
+    declared = {
+        code
+        for (code,) in desired.workspace.rows(
+            f"SELECT participant_code FROM {desired} WHERE strategy = $1", [record.strategy]
+        )
+    }
+    return Strangers(
+        strategy=said.strategy,
+        currency=said.currency,
+        operation=said.operations[0],
+        rows=tuple(
+            (row.participant_code, row.contributed_minor, row.withdrawn_minor)
+            for row in record.rows
+            if row.participant_code not in declared
+        ),
     )
 
 

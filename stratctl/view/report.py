@@ -14,6 +14,7 @@ from stratctl.core.report import (
     Opened,
     Resolved,
     Status,
+    Strangers,
     StrategyStatus,
     Tally,
 )
@@ -138,6 +139,25 @@ def adoption(result: Adoption, *, color: bool = False, width: int = WIDTH) -> st
     lines.append(f"It took {count(result.requests, 'request')} to the provider.")
     if result.journal_head:
         lines.append(f"Journal: {result.journal_head}")
+    return "\n".join(lines) + "\n"
+
+
+def strangers(found: Strangers, *, color: bool = False, width: int = WIDTH) -> str:
+    """Whom an Operation concerns and no cohort declares, before somebody is asked for them."""
+    paint = Paint(color)
+    kind, operation = found.operation
+    people = count(len(found.rows), "participant")
+    text = (
+        f"{safe(kind)} {safe(operation)} of {safe(found.strategy)} concerns {people} whom no cohort"
+        " declares. Once they are booked, a cohort that names them must declare no less."
+    )
+    lines = [paint("bold", line) for line in wrapped(text, width, rest="  ")]
+    lines += [
+        f"  {safe(code)}: {money(came, found.currency)} in, {money(went, found.currency)} out"
+        for code, came, went in found.rows[:NAMED]
+    ]
+    if len(found.rows) > NAMED:
+        lines.append(f"  and {count(len(found.rows) - NAMED, 'participant')} more")
     return "\n".join(lines) + "\n"
 
 

@@ -139,13 +139,16 @@ def test_what_the_journal_does_not_know_is_extra(project: Project) -> None:
     )
     project.line("members", codes[1])["contributed"] = "133.00"
     project.save()
+    asked: list[object] = []
     pipeline.adopt(
         project.root,
         foreign,
         environment=None,
         environ=Surroundings(project.environ),
+        approve=asked.append,
         progress=silent,
     )
+    assert asked == [], "a cohort declares them"
     found = reconciled(project)
     assert (found.agrees, found.compared) == (True, 3)
     honest = project.journal.read_bytes()

@@ -1,6 +1,8 @@
 """recover and adopt: what became of calls, and what others moved, without sending anything."""
 
 import json
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -281,6 +283,50 @@ def test_a_foreign_operation_is_adopted_once_it_is_declared(
         code, said = adopt(operation)
         assert code == Exit.USAGE
         assert why in said["error"]["summary"]
+
+
+def test_whom_no_cohort_declares_a_person_must_take_in(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are shown, and what moved for them is typed, or approved by an option; else refused."""
+    for name, value in project.environ.items():
+        if "_READ_" in name:
+            monkeypatch.setenv(name, value)
+    codes = begin(project)
+    project.settle()
+    one = {"participant_code": codes[3], "amount": "41.00", "auto_rebalance": True}
+    by_hand(project, "enroll", {"participants": [one]})
+    stranger = project.witness("core").operations[-1]["id"]
+    before = project.journal.read_bytes()
+
+    def adopt(*words: str, typed: bytes = b"") -> tuple[int, str]:
+        """At a terminal, where somebody has typed ahead."""
+        leader, follower = os.openpty()
+        with os.fdopen(follower, closefd=False) as keyboard, os.fdopen(follower, "w") as screen:
+            monkeypatch.setattr(sys, "stdin", keyboard)
+            monkeypatch.setattr(sys, "stderr", screen)
+            os.write(leader, typed)
+            code = run(["--chdir", str(project.root), "adopt", stranger, *words])
+            screen.flush()
+            told = os.read(leader, 1 << 16).decode()
+        os.close(leader)
+        return code, told
+
+    for (code, told), why in (
+        (adopt("--no-input"), "nobody is there to approve this Operation"),
+        (adopt(typed=b"41\n"), "the total was not typed"),
+        (adopt(typed=b"\x04"), "(in + out) to adopt it: 41.00"),
+    ):
+        assert code == Exit.APPROVAL
+        assert f"{codes[3]}: USD 41.00 in, USD 0.00 out" in told
+        assert why in told
+    assert project.journal.read_bytes() == before
+    assert adopt(typed=b"41.00\n")[0] == Exit.DONE
+    assert project.journal.read_bytes() != before
+    project.journal.write_bytes(before)
+    assert adopt("--no-input", "--auto-approve")[0] == Exit.DONE
+    monkeypatch.undo()
+    project.assert_nothing_left()
 
 
 # --- a lost machine ------------------------------------------------------------------------------
