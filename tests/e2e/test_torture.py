@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
+from stratctl.core.errors import StratctlError
 from stratctl.live.transport import Endpoint
+from stratctl.load.shipped import shipped
 from stratctl.pipeline import session
 from tests.e2e.machines import Machines
-from tests.torture import failing, proxy
+from tests.torture import calls, failing, proxy
 from tests.torture.chains import PARTS, chains
 from tests.torture.clock import Clock, NotTheSandbox, hurried, refuse_others
 from tests.torture.ground import Ground, ground
@@ -36,6 +39,15 @@ def at(warm: Machines) -> Iterator[Ground]:
 def test_an_fsync_that_fails_under_way_costs_nothing(at: Ground) -> None:
     """The apply stops there and says so; the next one ends it, and each flow moved once."""
     assert failing.once(at, "begin/fsync/kept", 9)
+
+
+def test_a_file_of_the_package_that_cannot_be_opened_is_no_bug(tmp_path: Path) -> None:
+    """It is said which one it is, where no more files can be opened."""
+    with (
+        pytest.raises(StratctlError, match=r"project\.schema\.json: Too many open files"),
+        calls.failing("open", 1, str(tmp_path / "told")),
+    ):
+        shipped("schemas/project.schema.json")
 
 
 def test_a_schedule_of_faults_on_the_wire_costs_nothing(at: Ground) -> None:

@@ -14,9 +14,7 @@ from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 
-from tests.torture.chains import PARTS, Chain, chains, find_planted, run
-
-PLANTED_IN = (("races", "forked"), ("proxy", "fresh"))
+from tests.torture.chains import PARTS, PLANTED, Chain, chains, find_planted, run
 
 
 def main(arguments: list[str]) -> int:
@@ -33,11 +31,11 @@ def main(arguments: list[str]) -> int:
     parts = asked.part or list(PARTS)
     began = time.monotonic()
     with ProcessPoolExecutor(asked.jobs, mp_context=get_context("spawn")) as pool:
-        for (part, name), found in zip(
-            PLANTED_IN, pool.map(find_planted, *zip(*PLANTED_IN, strict=True)), strict=True
-        ):
-            print(f"planted ids that are not slots: found by {part}/{name}/{found}", flush=True)
-            if not found:
+        found = pool.map(find_planted, *zip(*PLANTED, strict=True))
+        for (bug, part, name), number in zip(PLANTED, found, strict=True):
+            said = f"money moved twice in {part}/{name}/{number}" if number else "NOT FOUND"
+            print(f"planted {bug}: {said}", flush=True)
+            if not number:
                 return 1
         todo = [
             pool.submit(run, chain) for chain in chains(parts, seed=asked.seed, one_in=asked.one_in)

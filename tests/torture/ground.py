@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import re
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from tests.e2e.machines import Ended, Machines
 from tests.e2e.world import Project, Sandbox, verbs
 from tests.engine import for_small_books
 from tests.journal.remotes import bare
-from tests.torture.clock import Clock, hurried
+from tests.torture.clock import Clock
 from tests.torture.story import PHASES, SHORT, begin
 
 HEAD_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -38,8 +38,8 @@ class Ground:
     def __init__(self, folder: Path, machines: Machines) -> None:
         self.folder = folder
         self.machines = machines
-        self.planted: dict[str, Any] = {}
-        """What is said to every machine: a bug that must be found."""
+        self.planted = ""
+        """The name of a bug that all machines have, and that must be found."""
         self.began = time.time()
         program = ("-m", "tests.torture.sandbox", repr(self.began))
         self.sandbox = Sandbox(folder, program=program, now=Clock(self.began).wall)
@@ -60,7 +60,7 @@ class Ground:
             project.git("remote", "add", "origin", bare(root.with_suffix(".git")).as_uri())
         case = Case(self, project, phase, begin(project))
         if phase != "begin":
-            with case.hurried():
+            with case.within():
                 project.settle()
             PHASES[phase].declare(project, case.codes)
         if git:
@@ -77,6 +77,8 @@ class Case:
     phase: str
 
     codes: list[str]
+    disks: int = 1
+    """How many it has had."""
     forked: bool = False
     """Two wrote one journal without a lock, so that it may be none any more."""
 
@@ -85,15 +87,27 @@ class Case:
         """Where its provider is."""
         return str(self.project.environment["endpoint"])
 
-    def hurried(self) -> AbstractContextManager[None]:
-        """This process's own clock runs as fast as theirs."""
-        return hurried(self.endpoint, self.ground.began)
+    @property
+    def contexts(self) -> list[list[Any]]:
+        """What all processes of this machine run in: module, name and arguments."""
+        clock = ["tests.torture.clock", "hurried", self.endpoint, self.ground.began]
+        if not self.ground.planted:
+            return [clock]
+        machine = f"{self.project.root} {self.disks}"
+        return [clock, ["tests.torture.planted", self.ground.planted, machine]]
+
+    @contextlib.contextmanager
+    def within(self) -> Iterator[None]:
+        """This process is one of them."""
+        with contextlib.ExitStack() as stack:
+            for module, name, *given in self.contexts:
+                stack.enter_context(getattr(importlib.import_module(module), name)(*given))
+            yield
 
     def start(self, *, inside: Sequence[Sequence[Any]] = (), **order: Any) -> int:
         """Begin an apply in a process of its own, in these contexts."""
-        clock = ["tests.torture.clock", "hurried", self.endpoint, self.ground.began]
-        said = {**self.ground.planted, **order}
-        return self.ground.machines.start(self.project, inside=[clock, *inside], **said)
+        contexts = [*self.contexts, *inside]
+        return self.ground.machines.start(self.project, inside=contexts, **order)
 
     def apply(self, **order: Any) -> Ended:
         """Apply in a process of its own and wait for its end."""
@@ -102,6 +116,7 @@ class Case:
     def lose_disk(self) -> None:
         """The machine is gone; another one has a fresh clone and, at most, what was pushed."""
         root = self.project.root
+        self.disks += 1
         if "git" not in self.project.project["journal"]:
             shutil.rmtree(root / ".stratctl", ignore_errors=True)
             return
@@ -114,6 +129,7 @@ class Case:
     def bring_home(self) -> None:
         """Apply as a person would until nothing is left."""
         for _ in range(APPLIES_MAX):
+            PHASES[self.phase].at_most(self.project.witness(SHORT), self.codes)
             ended = self.apply()
             if ended.error == "LockHeld":
                 self._unlock(ended.text)
@@ -127,13 +143,13 @@ class Case:
 
     def left(self) -> list[tuple[str, str, int]]:
         """What a plan would still do."""
-        with self.hurried():
+        with self.within():
             return verbs(self.project.plan())
 
     def judge(self) -> None:
         """Every flow moved exactly once, nothing is lost, and the journal verifies."""
-        PHASES[self.phase].judge(self.project.witness(SHORT), self.codes)
-        with self.hurried():
+        PHASES[self.phase].exactly(self.project.witness(SHORT), self.codes)
+        with self.within():
             report = pipeline.audit_verify(self.project.root, environment=None)
         assert report.holds, report
         assert self.project.sandbox.is_balanced()
@@ -142,7 +158,7 @@ class Case:
         """Whoever held the journal is surely gone: open it to the next one."""
         found = re.search(r"nonce ([0-9a-f]+)", said)
         assert found, said
-        with self.hurried():
+        with self.within():
             pipeline.unlock(self.project.root, found[1], environment=None)
 
 

@@ -106,7 +106,8 @@ class Wire:
                 wire.serve(asked, self)
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        # Whoever serves a request is waited for when it is closed.
+        self._server.daemon_threads = False
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
