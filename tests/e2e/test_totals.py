@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -155,6 +156,8 @@ def test_totals_that_do_not_fit_open_nothing(
     newest = kept(project, tmp_path / "newest.jsonl.gz").read_bytes()
     forged = tmp_path / "forged.jsonl.gz"
     forged.write_bytes(totals.read_bytes()[:-20])
+    unsigned = tmp_path / "unsigned.json"
+    unsigned.write_text(json.dumps(json.loads(head.read_bytes()) | {"signature": ""}))
 
     def refused(path: Path, *more: str, key: str = PUBLIC) -> tuple[int, str]:
         words = ("--from-server", "--totals", str(path), "--public-key", key, "-e", "local", *more)
@@ -169,6 +172,7 @@ def test_totals_that_do_not_fit_open_nothing(
         (refused(head), 64, "they are no totals"),
         (refused(tmp_path / "none"), 64, "cannot be read: No such file"),
         (refused(totals, "--head", str(totals)), 64, "it is no head"),
+        (refused(totals, "--head", str(unsigned)), 64, "nobody signed it"),
         (refused(totals, key="A"), 64, "the public key is not 32 bytes in base64"),
     ):
         assert (found[0], why in found[1]) == (code, True), found
