@@ -87,6 +87,8 @@ def failing(kind: str, number: int, told: str) -> Iterator[None]:
         return (opened if isinstance(file, int) else failing_open)(file, *given, **named)
 
     with contextlib.ExitStack() as stack:
+        # Pushed first and so done last, when nothing is counted any more.
+        stack.callback(lambda: _tell(told, counted.count))
         for owner, name, value in (
             (os, "write", counted.writing(os.write)),
             (os, "pwrite", counted.writing(os.pwrite)),
@@ -98,7 +100,6 @@ def failing(kind: str, number: int, told: str) -> Iterator[None]:
             (builtins, "open", opens),
         ):
             stack.enter_context(replaced(owner, name, value))
-        stack.callback(lambda: _tell(told, counted.count))
         yield
 
 

@@ -8,7 +8,6 @@ from tests.torture.calls import ERRORS
 from tests.torture.ground import Ground
 
 NAMES = tuple(map("/".join, product(("begin", "change"), ERRORS, ("kept", "fresh"))))
-NOTHING_BROKE = 0
 
 
 def once(ground: Ground, name: str, number: int) -> bool:
@@ -18,7 +17,9 @@ def once(ground: Ground, name: str, number: int) -> bool:
     told = case.project.root.with_suffix(".told")
     ended = case.apply(inside=[["tests.torture.calls", "failing", kind, number, str(told)]])
     met = int(told.read_text(encoding="ascii")) >= number
-    assert ended.error if met else ended.code == NOTHING_BROKE, ended
+    # A library may do without some file of its own; nothing else that failed is passed over.
+    survived = ended.code == 0 and (not met or kind == "open")
+    assert survived or (met and ended.error), ended
     if disk == "fresh":
         case.lose_disk()
     case.bring_home()
