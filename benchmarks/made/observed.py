@@ -30,6 +30,7 @@ class Observer:
         self.waited = 0.0
         self.requests = 0
         self.first_post = 0.0
+        self.mib_before = 0.0
 
     def around(self, exchange: Any) -> Any:
         """The same exchange, observed."""
@@ -48,7 +49,8 @@ class Observer:
             now = time.perf_counter()
             if method != "GET":
                 self._posts += 1
-                self.first_post = self.first_post or now
+                if not self.first_post:
+                    self.first_post, self.mib_before = now, peak_mib()
                 if self._posts_max and self._posts > self._posts_max:
                     os.kill(os.getpid(), signal.SIGKILL)
             self.requests += 1
@@ -61,6 +63,11 @@ class Observer:
             self._under_way -= 1
             if not self._under_way:
                 self.waited += time.perf_counter() - self._since
+
+
+def peak_mib() -> float:
+    """Of this process, until now."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> None:
@@ -83,7 +90,8 @@ def main() -> None:
             "before": observer.first_post - began,
             "requests": observer.requests,
             "cpu": usage.ru_utime + usage.ru_stime,
-            "mib": usage.ru_maxrss / 1024,
+            "mib": peak_mib(),
+            "mib_before": observer.mib_before,
         }
         seen.write_text(json.dumps(said), encoding="utf-8")
 

@@ -60,7 +60,9 @@ def judge(
 
     ``taken``: the echo already said that the body was another one.
     """
-    seen = tuple(dict.fromkeys(executions))
+    seen = tuple(executions)
+    if len({execution.id for execution in seen}) < len(seen):
+        seen = tuple(dict.fromkeys(seen))
     unclear = _unclear(intent, seen)
     if unclear:
         return Incomplete(unclear)

@@ -24,7 +24,7 @@ from stratctl.core.event import (
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import TRADING_VERBS, Verb
 from stratctl.journal.record import Adopted, Genesis, Takeover, Word
-from stratctl.journal.rows import asked, ended
+from stratctl.journal.rows import asked
 
 REFUSALS = frozenset(
     {
@@ -285,18 +285,19 @@ def _check_call(intent: Intent) -> None:
     rows = asked(intent.rows)
     if len({row.participant_code for row in rows}) != len(rows):
         raise Contradiction("the intent names a participant twice")
-    if any(row.amount_minor is not None and row.amount_minor <= 0 for row in rows):
+    if min([row.amount_minor for row in rows if row.amount_minor is not None], default=1) <= 0:
         raise Contradiction("the intent carries an amount that is not positive")
 
 
 def _check_rows(intent: Intent, outcome: Outcome) -> None:
     """A proven outcome speaks of each participant once and books no more than was asked for."""
     limits = {row.participant_code: row.amount_minor or 0 for row in asked(intent.rows)}
-    rows = ended(outcome.rows)
+    rows = asked(outcome.rows)
     if len(rows) != len(limits) or {row.participant_code for row in rows} != limits.keys():
         raise Contradiction("a proven outcome names its intent's participants, each once")
-    if any(not 0 <= (row.amount_minor or 0) <= limits[row.participant_code] for row in rows):
-        raise Contradiction("a proven outcome books at most what was asked for")
+    for row in rows:
+        if not 0 <= (row.amount_minor or 0) <= limits[row.participant_code]:
+            raise Contradiction("a proven outcome books at most what was asked for")
 
 
 def _has_no_end(bound: Bound) -> bool:

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
-    """What counts of an IntentRow."""
+    """What counts of an IntentRow; of a RowOutcome, whom it is about and how much."""
 
     participant_code: str
     amount_minor: int | None
@@ -74,8 +74,10 @@ class Packed(Sequence[R]):
         return rows
 
 
-def asked(rows: Sequence[IntentRow]) -> Sequence[IntentRow | Asked]:
-    """Each row of an intent, for whoever needs no more than what counts."""
+def asked(
+    rows: Sequence[IntentRow] | Sequence[RowOutcome],
+) -> Sequence[IntentRow | RowOutcome | Asked]:
+    """Each row of a call, for whoever needs no more than whom it is about and how much."""
     return _ASKED.decode(rows.text) if isinstance(rows, Packed) else rows
 
 
