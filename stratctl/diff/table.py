@@ -108,7 +108,9 @@ eligible AS (
         CASE
             WHEN exited THEN 'exited'
             WHEN has_left AND more_in_minor = 0 THEN 'has_left'
-            WHEN trader_id IS NULL THEN 'not_enrolled'
+            -- Nor is who the provider said is not, whatever a list shows: money enrolls it anew.
+            WHEN trader_id IS NULL OR parked = 'trader_not_enrolled' AND more_in_minor > 0
+            THEN 'not_enrolled'
             WHEN NOT manages_allocations THEN 'allocations_not_managed'
             WHEN rebalance_on = 'never' THEN 'never'
             WHEN NOT rebalances THEN 'auto_rebalance_false'

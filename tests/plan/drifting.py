@@ -56,7 +56,8 @@ def measured(
         for asset in {*weights, *held}
     }
     flow_e8 = (verbs.get(Verb.TOP_UP, 0) - verbs.get(Verb.PARTIAL_SELL, 0)) * 10**6
-    flowed = {a: max(0, v + part(flow_e8, weights.get(a, 0))) for a, v in before.items()}
+    # Below nothing only until the rebalance that a partial sell stands behind.
+    flowed = {a: v + part(flow_e8, weights.get(a, 0)) for a, v in before.items()}
     after, whole = dict(flowed), sum(flowed.values())
     if Verb.REBALANCE in verbs:
         for asset, value in flowed.items():

@@ -219,6 +219,8 @@ def _reason(case: _Case) -> str:
         return ""
     if has.exited and not case.in_minor:
         return ""
+    if has.parked == "trader_not_enrolled" and case.in_minor:
+        return ""
     if strategy.rebalance_on == "never" or not case.rebalances:
         return ""
     if has.standing and case.out_minor:

@@ -392,6 +392,24 @@ def test_drift_that_no_leg_can_repair_is_not_called_inside() -> None:
     assert "no band is breached" not in text
 
 
+def test_who_is_not_reached_and_would_stay_is_told_of_its_stage() -> None:
+    """A change that is not judged yet is explained by the stage that is not reached."""
+    even, uneven = vector(BTC="0.5", ETH="0.5"), vector(BTC="0.52", ETH="0.48")
+    world = World(
+        declared=[Declared(code) for code in ("P1", "P2", "P3")],
+        holders=[
+            Holder(code, holdings_worth(BTC="520", ETH="480"), target=even.text)
+            for code in ("P1", "P2", "P3")
+        ],
+        strategies=[strategy(targets=(Target(uneven, ()),))],
+        rollout=(("0.01", "1"), 1, "b"),
+    )
+    found = explained(world.workings(_bench.space()), everybody(world), [])
+    answers = [one for who in found.participants for one in who.answers if one.about == "rebalance"]
+    assert {answer.why for answer in answers} == {"rollout"}
+    assert "its stage of the rollout is not reached" in " ".join(explanation.text(found).split())
+
+
 def test_every_verb_has_guards_and_every_guard_is_known() -> None:
     """No verb that trades is without a guard, and no guard is named that there is not."""
     trading = [verb for verb in VERB_ORDER if verb not in (Verb.CREATE, Verb.METADATA, Verb.FLAGS)]

@@ -108,7 +108,9 @@ def _rebalance(known: Known) -> Answer:
     for held in known.held:
         if held["reason"] in (known.verdict, "rollout"):
             return _held_back(known, "rebalance", held["reason"], held["detail"])
-    return Answer("rebalance", False, "held_back", "", ())
+    # Nobody waits whom the change would leave as it is, and who is not reached is not judged.
+    assert known.verdict is None, known.verdict
+    return _held_back(known, "rebalance", "rollout", "")
 
 
 def _flag(known: Known) -> Answer:
