@@ -44,13 +44,14 @@ def read(data: bytes, *, realm: str | None = None, environment: str | None = Non
     Raises JournalTampered with the line that breaks the chain, and JournalForeign when it is of
     another realm or environment than asked for, or of a newer version.
     """
-    lines = data.split(b"\n")
-    tail = lines.pop()
     entries: list[Entry] = []
     bindings = Bindings()
-    for line in lines:
-        _take(line, entries, bindings)
-    sound = len(data) - len(tail)
+    sound = 0
+    # One after the other: all of them at once would be the whole journal once more.
+    while (end := data.find(b"\n", sound)) >= 0:
+        _take(data[sound:end], entries, bindings)
+        sound = end + 1
+    tail = data[sound:]
     kept = tail.rstrip(b"\0")
     unended = _is_whole(kept, seq=len(entries) + 1)
     if unended:
