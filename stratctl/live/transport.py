@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-import h11
 import httpcore
 import httpx
 
@@ -18,7 +17,6 @@ from stratctl import __version__
 from stratctl.core.errors import BadResponse, NotSent, OutcomeUnknown, ProviderError, UsageError
 from stratctl.core.secret import Secret
 from stratctl.live.clockwork import Clockwork
-from stratctl.live.connections import Connections
 from stratctl.live.wire import BODY_BYTES_MAX
 
 CONNECT_SECONDS = 10.0
@@ -78,12 +76,9 @@ RENAMED: Mapping[type[Exception], type[ProviderError]] = MappingProxyType(
         httpcore.LocalProtocolError: OutcomeUnknown,
         httpcore.RemoteProtocolError: OutcomeUnknown,
         httpcore.ProxyError: OutcomeUnknown,
-        h11.ProtocolError: OutcomeUnknown,
-        h11.LocalProtocolError: OutcomeUnknown,
-        h11.RemoteProtocolError: OutcomeUnknown,
     }
 )
-"""Every exception of the HTTP library and of those below it, and its name on our side."""
+"""Every exception of the HTTP library and of the one below it, and its name on our side."""
 
 
 class WriteAttempted(AssertionError):
@@ -148,16 +143,19 @@ class Endpoint:
         return httpx.URL(self.url + target)
 
 
-def real_transport(endpoint: Endpoint, *, connections: int = CONNECTIONS_MAX) -> Connections:
-    """Connections of HTTP/1.1: no proxies, no retries, certificates always checked."""
-    return Connections(
-        httpx.URL(endpoint.url),
-        connections_max=connections,
+def real_transport(
+    endpoint: Endpoint, *, connections: int = CONNECTIONS_MAX
+) -> httpx.HTTPTransport:
+    """A pool of connections: HTTP/1.1, no proxies, no retries, certificates always checked."""
+    return httpx.HTTPTransport(
         # Over plain http to this machine there is nothing to verify, and loading the authorities
         # would take longer than a small plan.
-        ssl_context=(
-            httpx.create_ssl_context(trust_env=False) if endpoint.url.startswith("https:") else None
-        ),
+        verify=endpoint.url.startswith("https:"),
+        trust_env=False,
+        http1=True,
+        http2=False,
+        retries=0,
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
     )
 
 
