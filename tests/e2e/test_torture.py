@@ -115,6 +115,7 @@ def test_time_runs_faster_on_this_machine_only(endpoint: str) -> None:
 @pytest.mark.parametrize(
     "said",
     [b"", b"{}", b'{"now_ms":"later"}', json.dumps({"now_ms": time.time() * 1000}).encode()],
+    ids=["nothing", "no-clock", "no-number", "our-clock"],
 )
 def test_time_runs_faster_with_the_sandbox_only(
     said: bytes, stranger: tuple[str, list[bytes]]
