@@ -108,9 +108,10 @@ def _rebalance(known: Known) -> Answer:
     for held in known.held:
         if held["reason"] in (known.verdict, "rollout"):
             return _held_back(known, "rebalance", held["reason"], held["detail"])
-    # Nobody waits whom the change would leave as it is, and who is not reached is not judged.
-    assert known.verdict is None, known.verdict
-    return _held_back(known, "rebalance", "rollout", "")
+    if known.verdict is None and known.policy.rollout.staged:
+        # Who is not reached is not judged, and nobody waits whom the change would leave as it is.
+        return _held_back(known, "rebalance", "rollout", "")
+    return Answer("rebalance", False, "held_back", "", ())
 
 
 def _flag(known: Known) -> Answer:
