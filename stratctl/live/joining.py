@@ -14,7 +14,7 @@ from stratctl.core.state import (
 )
 from stratctl.core.tables import Schema, Table, Workspace
 from stratctl.live.accounting import Counted
-from stratctl.live.wire import AccountColumns, Lines, ParticipantColumns, TraderColumns
+from stratctl.live.wire import AccountColumns, Lines, ParticipantColumns, TraderColumns, values
 
 TRADER_ROWS = {
     "strategy_id": "VARCHAR",
@@ -208,9 +208,10 @@ def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Tab
     """ACCOUNT_ROWS. An account that came on two pages is taken once, as it was last updated."""
     shown = [(page.label, page.owner, page.asset, page.balance) for page in pages]
     raw = _end_to_end(workspace, "listed_accounts", ACCOUNT_ROWS, shown)
-    if not raw.duplicates(HOLDINGS_KEY):
-        return raw.keyed(*HOLDINGS_KEY)
-    # Only now does it matter which account is which.
+    listed = [account_id for page in pages for account_id in values(page.account_id)]
+    if len(set(listed)) == len(listed):
+        return raw
+    # Only now does the engine need to know which account is which.
     named = _end_to_end(
         workspace,
         "named_accounts",
@@ -293,11 +294,11 @@ def _end_to_end(
         # What is between the line breaks counts, and behind the last one there is nothing.
         [[lines[:-1] for lines in column] for column in columns],
     )
-    values = ", ".join(
+    unnested = ", ".join(
         f"{value} AS {column}" if kind == "VARCHAR" else f"nullif({value}, '')::{kind} AS {column}"
         for column, kind in schema.items()
         for value in [f"unnest(string_split({column}, chr(10)))"]
     )
-    rows = workspace.select(name, schema, f"SELECT {values} FROM {whole}")
+    rows = workspace.select(name, schema, f"SELECT {unnested} FROM {whole}")
     workspace.run(f"DROP TABLE {whole}")
     return rows

@@ -641,6 +641,22 @@ def test_an_account_that_came_twice_is_one() -> None:
     assert set(joining.impossible_holdings(accounts)) == {"s", "r"}
 
 
+def test_an_account_that_came_under_two_owners_counts_for_one() -> None:
+    """For the one whose it was last: nobody holds what somebody else does."""
+    workspace = Workspace()
+    page = AccountColumns(
+        account_id=lines("a1", "a1"),
+        owner=lines("A", "B"),
+        label=lines("s", "s"),
+        type=lines("available", "available"),
+        asset=lines("BTC", "BTC"),
+        balance=lines("1.5", "2.5"),
+        last_update=lines(1, 2),
+    )
+    accounts = joining.accounts_table(workspace, [page])
+    assert [row[1:] for row in accounts.rows()] == [("B", "BTC", "2.5")]
+
+
 def test_participants_that_came_twice_are_one() -> None:
     """Of two standings the less favourable one counts."""
     page = ParticipantColumns(
