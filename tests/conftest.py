@@ -13,11 +13,12 @@ from tests.engine import for_small_books
 from tests.warm_cli import warm_cli
 
 # "quick" searches the same cases every time, so that a change and not luck turns a test red;
-# "laws" searches anew for as long as it takes. No deadline: machines differ, laws do not.
+# "laws" searches anew for as long as it takes, every worker its share of the examples of every
+# law. No deadline: machines differ, laws do not.
 settings.register_profile("quick", max_examples=200, derandomize=True, deadline=None)
 settings.register_profile(
     "laws",
-    max_examples=10_000,
+    max_examples=10_000 // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
