@@ -7,7 +7,7 @@ bodies, nothing is sent that was not written down, and nothing ends twice.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from stratctl.core.event import (
@@ -63,6 +63,8 @@ class Bound:
     left_open_at: int | None = None
     """A run that could have sent it lost its last entries; it signed nothing after this."""
     outcome: Outcome | None = None
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """participant_code -> how much was asked for, until the call has its end."""
 
     @property
     def in_doubt(self) -> bool:
@@ -151,11 +153,13 @@ class Bindings:
 
     def _bind(self, intent: Intent) -> None:
         bound = self._bound.get(intent.request_id)
+        limits: Mapping[str, int] = {}
         if not self._admitted:
-            _check_call(intent)
+            limits = _limits(intent)
             self._check_id(intent, bound)
         if bound is None or intent.verb in _PATCHES:
-            self._bound[intent.request_id] = Bound(intent)
+            kept = limits if intent.verb in TRADING_VERBS else {}
+            self._bound[intent.request_id] = Bound(intent, limits=kept)
             for entry in intent.entries:
                 self._carriers.setdefault(entry.key, set()).add(intent.request_id)
         if intent.slot and bound is None:
@@ -244,8 +248,10 @@ class Bindings:
 
     def _end(self, outcome: Outcome) -> None:
         bound = self._of(outcome.request_id)
-        if bound.outcome is not None and bound.outcome != outcome:
-            raise Contradiction("a call has two different outcomes")
+        if bound.outcome is not None:
+            if bound.outcome != outcome:
+                raise Contradiction("a call has two different outcomes")
+            return
         if outcome.operation_id != bound.operation_id or not bound.committed:
             raise Contradiction("an outcome needs the commit of its own Operation")
         intent = bound.intent
@@ -255,8 +261,9 @@ class Bindings:
             if outcome.verb is not intent.verb or bound.taken:
                 raise Contradiction("another body's outcome proves nothing")
             if not self._admitted:
-                _check_rows(intent, outcome)
+                _check_rows(bound.limits, outcome)
         bound.outcome = outcome
+        bound.limits = {}
 
     def _abandon(self, abandoned: Abandoned) -> None:
         bound = self._of(abandoned.request_id)
@@ -278,20 +285,22 @@ class Bindings:
         return bound
 
 
-def _check_call(intent: Intent) -> None:
-    """An intent carries its own body, and asks for something of each participant once."""
+def _limits(intent: Intent) -> Mapping[str, int]:
+    """An intent carries its own body, and asks for something of each participant once: for how
+    much, at most."""
     if hashlib.sha256(intent.body.encode()).hexdigest() != intent.body_sha256:
         raise Contradiction("the intent's digest is not its body's")
     rows = asked(intent.rows)
-    if len({row.participant_code for row in rows}) != len(rows):
+    limits = {row.participant_code: row.amount_minor or 0 for row in rows}
+    if len(limits) != len(rows):
         raise Contradiction("the intent names a participant twice")
     if min([row.amount_minor for row in rows if row.amount_minor is not None], default=1) <= 0:
         raise Contradiction("the intent carries an amount that is not positive")
+    return limits
 
 
-def _check_rows(intent: Intent, outcome: Outcome) -> None:
+def _check_rows(limits: Mapping[str, int], outcome: Outcome) -> None:
     """A proven outcome speaks of each participant once and books no more than was asked for."""
-    limits = {row.participant_code: row.amount_minor or 0 for row in asked(intent.rows)}
     rows = asked(outcome.rows)
     if len(rows) != len(limits) or {row.participant_code for row in rows} != limits.keys():
         raise Contradiction("a proven outcome names its intent's participants, each once")

@@ -2,9 +2,10 @@
 
 What is plain is read into a value of the line's own shape and written again. Where that gives the
 same bytes, they are the canonical form of that value: no member was lost, doubled, out of place or
-of another kind. So nothing is decided here but that a line is good. A line that is not plain, with
-an escape such as ``\\u00e9`` in it, or that does not fit, is for the strict reader (``record.py``),
-which alone says what is wrong. That both say the same of any line is a law in tests/journal.
+of another kind. So nothing is decided here but that a line is good. A line that is not plain, whose
+text is written in another way here, as ``\\u00e9`` is, or that does not fit, is for the strict
+reader (``record.py``), which alone says what is wrong. That both say the same of any line is a law
+in tests/journal.
 """
 
 from __future__ import annotations
@@ -120,9 +121,12 @@ class PlainLine:
         if self._rows is not None:
             text = bytes(said.rows)
             found = self._rows.read(text)
-            if found is None or found[1] != said.rows_root:
+            if found is None:
                 return None
-            said.rows = Packed(text, found[0], self._rows.kind)
+            rows, rows_root = found
+            if rows_root != said.rows_root:
+                return None
+            said.rows = Packed(text, len(rows), self._rows.kind, read=rows)
         seq, prev, v, t, run, h = self._envelope(said)
         return Said(seq, prev, v, t, run, h, self._kind(*self._own(said)[1:]))
 
@@ -144,17 +148,17 @@ class _Rows:
         shape: Any = _shape(f"{kind.__name__}_row", get_type_hints(kind))
         self._decode = msgspec.json.Decoder(list[shape]).decode
 
-    def read(self, text: bytes) -> tuple[int, str] | None:
-        """How many they are, and the head of the tree over them; None where they are not plain."""
+    def read(self, text: bytes) -> tuple[list[Any], str] | None:
+        """Each of them, and the head of the tree over them; None where they are not plain."""
         try:
-            lines = _AS_SHAPED.encode_lines(self._decode(text))
+            rows = self._decode(text)
+            lines = _AS_SHAPED.encode_lines(rows)
         except _BAD:
             return None
         # A line feed within a text is escaped: each of these ends a row.
         if b"[" + lines[:-1].replace(b"\n", b",") + b"]" != text:
             return None
-        leaves = lines.split(b"\n")[:-1]
-        return len(leaves), root(leaves)
+        return rows, root(lines.split(b"\n")[:-1])
 
     def write(self, rows: Sequence[Any]) -> tuple[bytes, str]:
         """Their text, and the head of the tree over them."""
@@ -163,8 +167,9 @@ class _Rows:
 
 
 def _is_plain(line: bytes) -> bool:
-    """DEL and all that is outside ASCII are written as they are here, and escaped in a journal."""
-    return line.isascii() and b"\\u" not in line and b"\x7f" not in line
+    """DEL and all that is outside ASCII are written as they are here, and escaped in a journal: so
+    a line that has them escaped is not written again as it was."""
+    return line.isascii() and b"\x7f" not in line
 
 
 def _may_be_plain(kind: type) -> bool:

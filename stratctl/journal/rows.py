@@ -34,14 +34,26 @@ class Ended(msgspec.Struct, frozen=True, gc=False):
 
 class Packed(Sequence[R]):
     """Rows that are equal to a tuple of them. The text is canonical JSON, proven to be such rows by
-    whoever packs it."""
+    whoever packs it.
 
-    __slots__ = ("_size", "kind", "text")
+    ``read``: what it was proven with, which has at least what ``asked`` is for. Whoever asks first
+    gets it, and it is kept no longer; so rules that look once at every line read no row twice.
+    """
 
-    def __init__(self, text: bytes, size: int, kind: type[R]) -> None:
+    __slots__ = ("_read", "_size", "kind", "text")
+
+    def __init__(
+        self, text: bytes, size: int, kind: type[R], *, read: Sequence[Any] | None = None
+    ) -> None:
         self.text = text
         self.kind = kind
         self._size = size
+        self._read = read
+
+    def asked(self) -> Sequence[Any]:
+        """Each row, with at least what counts of an IntentRow."""
+        found, self._read = self._read, None
+        return _ASKED.decode(self.text) if found is None else found
 
     def __len__(self) -> int:
         return self._size
@@ -78,7 +90,7 @@ def asked(
     rows: Sequence[IntentRow] | Sequence[RowOutcome],
 ) -> Sequence[IntentRow | RowOutcome | Asked]:
     """Each row of a call, for whoever needs no more than whom it is about and how much."""
-    return _ASKED.decode(rows.text) if isinstance(rows, Packed) else rows
+    return rows.asked() if isinstance(rows, Packed) else rows
 
 
 def ended(rows: Sequence[RowOutcome]) -> Sequence[RowOutcome | Ended]:

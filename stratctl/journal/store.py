@@ -308,7 +308,7 @@ class Journal(Reading):
             # Read back what will be written: a line that cannot be read must never be written.
             entry = decode(line[:-1], seq=seq, prev=prev)
             try:
-                self._bindings.admit(event)
+                self._bindings.admit(entry.event)
             except Contradiction as error:
                 contradiction = f"an event contradicts the journal: {error}"
                 self._appending = False

@@ -177,9 +177,14 @@ def test_packed_rows_are_rows() -> None:
         assert isinstance(rows, Packed)
         assert (len(rows), [*rows], rows[:1]) == (len(event.rows), [*event.rows], event.rows[:1])
         assert (hash(rows), repr(rows), rows) == (hash(event.rows), repr(event.rows), event.rows)
-        lean = asked(rows) if isinstance(event, Intent) else ended(rows)
-        assert [(row.participant_code, row.amount_minor) for row in lean] == [
-            (row.participant_code, row.amount_minor) for row in event.rows
-        ]
+        line = LINES[entry.seq - 1]
+        new = decode(line, seq=entry.seq, prev=place(line)[1]).event
+        assert isinstance(new, Intent | Outcome)
+        # What the line was proven with, and then its text.
+        third = asked(rows) if isinstance(event, Intent) else ended(rows)
+        for lean in (asked(new.rows), asked(new.rows), third):
+            assert [(row.participant_code, row.amount_minor) for row in lean] == [
+                (row.participant_code, row.amount_minor) for row in event.rows
+            ]
     one, other = (Packed(text, 1, RowOutcome) for text in (b"[1]", b"[2]"))
     assert one != other
