@@ -49,7 +49,7 @@ test: $(DEV) ## the tests, some six minutes on two cores
 laws: $(DEV) ## the laws of planning, up to 10,000 examples each; LAWS=tests takes those of all parts
 	@STRATCTL_HYPOTHESIS_PROFILE=laws $(PY) -m pytest -n 2 --dist each -q -m hypothesis $(LAWS)
 
-torture: $(DEV) ## kill, starve and race real applies, for hours; ONE_IN=20 takes a share, CASE= one again
+torture: $(DEV) ## kill, starve and race real applies; ONE_IN=20 takes a share, CASE= one again
 ifeq ($(CASE)$(filter-out 1,$(ONE_IN)),)
 	@STRATCTL_TORTURE=1 $(PY) -m pytest -n 2 -q tests/e2e/test_once.py tests/journal/test_damage.py
 endif

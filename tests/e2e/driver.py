@@ -43,7 +43,9 @@ for stage in ("stratctl.pipeline.applying", "stratctl.live.snapshot", "stratctl.
 
 
 def main() -> None:
-    """Serve orders until the input ends."""
+    """Serve orders until the input ends, with the modules that are named imported too."""
+    for module in sys.argv[1:]:
+        importlib.import_module(module)
     for line in sys.stdin:
         order = json.loads(line)
         answer = _start(order) if order["do"] == "start" else _wait(order["pid"])

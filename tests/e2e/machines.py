@@ -29,14 +29,15 @@ class Ended:
 
 
 class Machines:
-    """Starts applies in processes of their own. Each is a fork of one warm process."""
+    """Starts applies in processes of their own. Each is a fork of one warm process, which has
+    imported ``modules`` too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *modules: str) -> None:
         self._folder = folder
         self._started = 0
         self._results: dict[int, Path] = {}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.e2e.driver"],
+            [sys.executable, "-m", "tests.e2e.driver", *modules],
             cwd=ROOT,
             env={key: value for key, value in os.environ.items() if key != "CI"},
             stdin=subprocess.PIPE,
@@ -49,7 +50,7 @@ class Machines:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
         self._process.stdout.close()
 
     def start(self, project: Project, *, root: Path | None = None, **order: Any) -> int:

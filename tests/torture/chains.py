@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from tests.torture import failing, kills, proxy, pushes, races
 from tests.torture.ground import Ground, ground
 from tests.torture.story import MovedWrong
 
-CHUNK = 10
-"""Seeds for one sandbox."""
+CHUNK = 5
+"""Seeds that a worker tries in a row; few, so that no worker is left alone at the end."""
+
+CASES_MAX = 40
+"""Cases on one ground: to open one takes as long as some cases, and its sandbox forgets nothing."""
 
 PLANTED = (("own_ids", "races", "forked"), ("new_ids", "proxy", "kept"))
 """A bug, and where it must be found."""
@@ -70,29 +76,66 @@ def chains(parts: list[str], *, seed: int, one_in: int) -> Iterator[Chain]:
                 yield Chain(part, name, range(start, min(start + CHUNK, seed + mine)))
 
 
-def run(chain: Chain) -> tuple[Chain, int]:
-    """Try each number; how many there were to meet. What fails is raised, and its name printed."""
-    once = PARTS[chain.part].once
+@dataclass(frozen=True)
+class Tried:
+    """What became of a chain."""
+
+    chain: Chain
+    met: int
+    """How many there were to meet."""
+    seconds: float
+
+
+def run(chain: Chain) -> Tried:
+    """Try each number. What fails is raised, and its name printed."""
+    part = PARTS[chain.part]
     # Where in its first few a chain begins differs from chain to chain.
     first = 1 + sum(chain.name.encode()) % chain.one_in
     met = 0
-    with ground() as at:
-        for number in chain.numbers or itertools.count(first, chain.one_in):
-            green = False
-            try:
-                touched = once(at, chain.name, number)
-                green = True
-            finally:
-                if not green:
-                    print(f"FAILED, again: make torture CASE={chain.case(number)}", flush=True)
-            if not touched and chain.numbers is None:
-                break
-            # A schedule in which nothing befell anybody is one of its seeds all the same.
-            met += touched or PARTS[chain.part].count > 0
+    began = time.monotonic()
+    for number in chain.numbers or itertools.count(first, chain.one_in):
+        green = False
+        try:
+            touched = part.once(GROUNDS.next(), chain.name, number)
+            green = True
+        finally:
+            if not green:
+                print(f"FAILED, again: make torture CASE={chain.case(number)}", flush=True)
+                GROUNDS.leave()
+        if not touched and chain.numbers is None:
+            break
+        # A schedule in which nothing befell anybody is one of its seeds all the same.
+        met += touched or part.count > 0
     # A fault that never strikes would leave everything green.
     alone = chain.one_in > 1 or chain.numbers is not None
     assert met or alone, f"{chain.part}/{chain.name}: there was nothing to meet"
-    return chain, met
+    return Tried(chain, met, time.monotonic() - began)
+
+
+class Grounds:
+    """The ground on which this process tries its cases, and another one after some of them."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._ground: Ground | None = None
+        self._cases = 0
+
+    def next(self) -> Ground:
+        """Where the next case may happen."""
+        if self._ground is None or self._cases == CASES_MAX:
+            self.leave()
+            self._ground = self._stack.enter_context(ground())
+        self._cases += 1
+        return self._ground
+
+    def leave(self) -> None:
+        """Close it: what a case that failed has left there must not meet another one."""
+        self._ground, self._cases = None, 0
+        self._stack.close()
+
+
+GROUNDS = Grounds()
+atexit.register(GROUNDS.leave)
 
 
 def find_planted(bug: str, part: str, name: str) -> int:

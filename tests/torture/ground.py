@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import itertools
 import re
@@ -28,6 +29,13 @@ HEAD_KEY = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 APPLIES_MAX = 5
 """Applies until nothing is left, at most."""
 
+IMPORTED = (
+    "deepdiff",
+    "stratctl.pipeline.keeping",
+    *(f"tests.torture.{name}" for name in ("calls", "clock", "planted", "pushes", "races")),
+)
+"""What an apply would import under way, which took it longer than all else that it does."""
+
 GOES_ON = (0, 4, 5, 6)
 """Ends after which another apply goes on: done, stale, in part, indeterminate."""
 
@@ -44,6 +52,19 @@ class Ground:
         program = ("-m", "tests.torture.sandbox", repr(self.began))
         self.sandbox = Sandbox(folder, program=program, now=Clock(self.began).wall)
         self._numbers = itertools.count(1)
+
+    @functools.cached_property
+    def cold(self) -> Machines:
+        """Machines that import under way, where the files of a library cannot be opened either."""
+        folder = self.folder / "cold"
+        folder.mkdir()
+        return Machines(folder)
+
+    def close(self) -> None:
+        """Stop the sandbox, and the cold machines if there were any."""
+        if "cold" in vars(self):
+            self.cold.close()
+        self.sandbox.close()
 
     def case(self, phase: str, *, git: bool = False, endpoint: str = "") -> Case:
         """A project in which everything before the phase has happened and the phase is declared.
@@ -109,9 +130,10 @@ class Case:
         contexts = [*self.contexts, *inside]
         return self.ground.machines.start(self.project, inside=contexts, **order)
 
-    def apply(self, **order: Any) -> Ended:
-        """Apply in a process of its own and wait for its end."""
-        return self.ground.machines.wait(self.start(**order))
+    def apply(self, *, inside: Sequence[Sequence[Any]] = (), cold: bool = False) -> Ended:
+        """Apply in a process of its own, or of a cold machine's, and wait for its end."""
+        machines = self.ground.cold if cold else self.ground.machines
+        return machines.apply(self.project, inside=[*self.contexts, *inside])
 
     def lose_disk(self) -> None:
         """The machine is gone; another one has a fresh clone and, at most, what was pushed."""
@@ -169,8 +191,8 @@ def ground(machines: Machines | None = None) -> Iterator[Ground]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         if machines is None:
-            machines = Machines(folder)
+            machines = Machines(folder, *IMPORTED)
             stack.callback(machines.close)
         opened = Ground(folder, machines)
-        stack.callback(opened.sandbox.close)
+        stack.callback(opened.close)
         yield opened
