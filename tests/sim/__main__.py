@@ -48,6 +48,7 @@ def main(arguments: list[str]) -> int:
             for said in pool.map(sweep, SWEEPS):
                 print(said, flush=True)
         counts: Counter[str] = Counter()
+        limits: Counter[str] = Counter()
         done = 0
         for results in pool.map(run_some, _chunks(asked.seed, asked.count)):
             for result in results:
@@ -55,12 +56,15 @@ def main(arguments: list[str]) -> int:
                     pool.shutdown(wait=False, cancel_futures=True)
                     return _tell(result)
                 counts.update(set(result.counts))
+                limits.update(result.limits)
                 done += 1
             if done % 500 < CHUNK:
                 print(
                     f"{done} schedules in {time.monotonic() - began:.0f} s, all clean", flush=True
                 )
     print(f"{done} schedules from seed {asked.seed}: clean, {time.monotonic() - began:.0f} s")
+    for reason, number in sorted(limits.items()):
+        print(f"documented limit in {number} schedules: {reason}")
     missing = unreached(counts)
     print(f"fault matrix: {len(ROWS) - len(missing)} of {len(ROWS)} rows reached or out of scope")
     for row in missing:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tests.sim.invariants import Invariants, Violation
 from tests.sim.schedule import REAL_EVERY, Result, run_schedule
 from tests.sim.sweep import dies_everywhere
 
 PLANTED_SCHEDULES_MAX = 600
+TWICE_EVERY = 50
+"""Every so many seeds the schedule is run a second time, and must leave the same trace."""
 
 
 def run_some(seeds: range) -> list[Result]:
@@ -13,10 +18,20 @@ def run_some(seeds: range) -> list[Result]:
     results = []
     for seed in seeds:
         result = run_schedule(seed)
+        if seed % TWICE_EVERY == 0 and not result.failure:
+            result = _twice(result)
         results.append(result)
         if result.failure:
             break
     return results
+
+
+def _twice(result: Result) -> Result:
+    try:
+        Invariants.i12_same_seed_same_trace(result.digest, run_schedule(result.seed).digest)
+    except Violation as violation:
+        return replace(result, failure=str(violation))
+    return result
 
 
 def find_planted(bug: str) -> tuple[str, int, str]:

@@ -11,15 +11,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stratctl.core.errors import LockHeld
+from stratctl.journal.segments import FILE
+from tests.sim.history import CUT
+from tests.sim.ledger import Ledger
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
 
 
-class _File:
+JOURNAL = Path("/journal/sandbox") / FILE
+
+
+class File:
+    """What is in a file: as whoever reads it sees it, and as a loss of power would leave it."""
+
     def __init__(self) -> None:
         self.seen = b""
         self.durable = b""
+        self.synced = b""
+        """What an fsync reported as durable."""
+        self.spoiled = ""
+        """Why its bytes are not what its writers wrote any more; empty when they are."""
+        self.ledger = Ledger()
+        """The durable lines, understood."""
 
 
 class Disk:
@@ -27,13 +41,18 @@ class Disk:
     locks."""
 
     def __init__(self) -> None:
-        self.files: dict[Path, _File] = {}
+        self.files: dict[Path, File] = {}
         self.locks: dict[Path, Machine] = {}
         self.named: set[Path] = set()
         """Files whose names are durable."""
 
-    def file(self, path: Path) -> _File:
-        return self.files.setdefault(path, _File())
+    def file(self, path: Path) -> File:
+        return self.files.setdefault(path, File())
+
+    @property
+    def journal(self) -> File:
+        """The one file that a journal in a directory is here."""
+        return self.file(JOURNAL)
 
     def lose_power(self, machine: Machine) -> None:
         """What is left when the machine comes back."""
@@ -43,7 +62,7 @@ class Disk:
             kept = chance.below(len(tail) + 1) if tail else 0
             torn = b"\0" * 7 if kept < len(tail) and chance.happens(250) else b""
             if tail:
-                machine.world.reached("torn_write")
+                machine.world.reached("torn_write", machine)
             file.durable += tail[:kept] + torn
             file.seen = file.durable
             if path not in self.named:
@@ -89,7 +108,9 @@ class MachineDisk:
         """Cut the tail off, durably."""
         self._machine.disk_port("cut")
         file = self._disk.file(path)
+        self._machine.world.history.add(CUT, "torn", self._machine)
         file.seen = file.durable = file.seen[:size]
+        file.synced = file.synced[:size] if size < len(file.synced) else file.seen
 
 
 class _Lock:
@@ -106,7 +127,7 @@ class AppendTo:
     """A file that is open for appending. Its methods are called with the journal's own lock held,
     so that nobody else goes on in the middle of them."""
 
-    def __init__(self, machine: Machine, file: _File) -> None:
+    def __init__(self, machine: Machine, file: File) -> None:
         self._machine, self._file = machine, file
 
     def write(self, data: bytes) -> int:
@@ -129,7 +150,7 @@ class AppendTo:
                 self._file.durable = self._file.seen
             raise OSError(5, "Input/output error")
         self._machine.crash_point("sync")
-        self._file.durable = self._file.seen
+        self._file.durable = self._file.synced = self._file.seen
         self._machine.crash_point("synced")
 
     def close(self) -> None:

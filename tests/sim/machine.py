@@ -23,7 +23,8 @@ from stratctl.live.transport import Endpoint
 from stratctl.live.writer import Writer
 from stratctl.pipeline.provenance import Provenance
 from stratctl.pipeline.session import Session
-from tests.sim.disk import Disk, MachineDisk
+from tests.sim.disk import JOURNAL, Disk, File, MachineDisk
+from tests.sim.history import BEGAN, ENDED, EVENT
 from tests.sim.net import Net
 from tests.sim.plain import apply_plainly
 from tests.sim.runs import apply_really, plan_really
@@ -34,12 +35,11 @@ if TYPE_CHECKING:
     from tests.sim.shape import Version
     from tests.sim.world import Universe
 
-DIRECTORY = Path("/journal")
 GAPS_SECONDS = (1, 5, 30, 120)
 PAUSES_SECONDS = (5, 55, 200, 600)
 DEATHS = ("killed", "power_lost", "runner_lost")
 SETTLING_RUNS_MAX = 6
-"""A call in doubt may need one run to be looked up, one to be given up and one to be done anew."""
+"""So often a machine is let try; what is allowed is for I4."""
 
 
 class Machine:
@@ -56,6 +56,8 @@ class Machine:
         self.running = False
         self.stopping = False
         self.requests = 0
+        self.began_ms = 0
+        self._asked_before = 0
         self.sent = 0
         """Mutations of the current run."""
         self.points = 0
@@ -89,7 +91,7 @@ class Machine:
             if self.world.invariants.mutations == before and self.ended[-1] in ("0", "parked"):
                 self.world.invariants.settled(self, runs)
                 return
-        self.world.invariants.unsettled(self)
+        self.world.invariants.settled(self, SETTLING_RUNS_MAX + 1)
 
     def run(self, version: Version) -> None:
         """One apply in a process of its own, to its end or its death."""
@@ -98,8 +100,11 @@ class Machine:
         self.stopping, self._dying, self.sent = False, "", 0
         self.runs += 1
         self.running = True
-        began_ms, requests = world.now_ms, self.requests
+        self.begins()
+        world.merged = max(world.merged, version.number)
         world.scheduler.note(f"applies version {version.number}")
+        world.history.add(BEGAN, str(version.number), self)
+        failed: Exception | None = None
         try:
             ended = self._apply(version)
         except PowerLoss:
@@ -109,9 +114,9 @@ class Machine:
             self._after_death()
             ended = self._dying
         except StratctlError as error:
-            ended = type(error).__name__
+            failed, ended = error, type(error).__name__
             if isinstance(error, PlanStale):
-                world.reached("stale_plan")
+                world.reached("stale_plan", self)
             if isinstance(error, GuardRefused) and "parked:" in str(error):
                 ended = "parked"
             world.scheduler.note(f"refused: {error}")
@@ -124,11 +129,24 @@ class Machine:
             self.disk.let_go(self)
         world.scheduler.note(f"ends with {ended}")
         if ended in DEATHS and self.ended[-1:] == [ended] and not self.sent:
-            world.reached("died_twice")
+            world.reached("died_twice", self)
         self.ended.append(ended)
-        world.invariants.ran(
-            self, requests=self.requests - requests, seconds=(world.now_ms - began_ms) // 1000
-        )
+        world.history.add(ENDED, ended, self, more=failed)
+        world.invariants.ran(self, failed)
+
+    def begins(self) -> None:
+        """From here on the calls and the time of a run count."""
+        self.began_ms, self._asked_before = self.world.now_ms, self.requests
+
+    @property
+    def run_name(self) -> str:
+        """The name of the current run, as the journal has it."""
+        return f"{self.name}-{self.runs}"
+
+    @property
+    def journal(self) -> File:
+        """The bytes of its journal."""
+        return self.disk.journal
 
     def _some_version(self) -> Version:
         """The newest that is merged, or an old checkout."""
@@ -145,6 +163,7 @@ class Machine:
         if self.world.shape.approves and not self.world.calm:
             approved = plan_really(self, version)
             self.world.scheduler.sleep(self.world.chance.pick((1, 60, 20_000)) * 1000)
+            self.begins()
             version = self._some_version() if self.world.chance.happens(150) else version
         report = apply_really(self, version, approved)
         return _word_of(report)
@@ -160,20 +179,20 @@ class Machine:
         else:
             how = self.world.fault(f"death at {where}", (*DEATHS, "exhausted"))
         if how == "exhausted":
-            self.world.reached("exhausted")
+            self.world.reached("exhausted", self)
             raise MemoryError(where)
         if how is None:
             return
         if tear is not None:
             tear(self.world.chance.below(1000))
-            self.world.reached("torn_write")
+            self.world.reached("torn_write", self)
         self.die("killed" if self.shared else how)
         raise PowerLoss
 
     def die(self, how: str) -> None:
         """Whatever runs here goes on with a PowerLoss, but for who called this."""
         self._dying = how
-        self.world.reached(how)
+        self.world.reached(how, self)
         for task in (self._task, *self._children):
             if task is not None and task is not self.world.scheduler.current and not task.done:
                 self.world.scheduler.kill(task)
@@ -188,8 +207,7 @@ class Machine:
 
     def _give_the_journal_up(self) -> None:
         """A person stops everything that uses it, and begins another one."""
-        self.world.reached("tampered")
-        self.world.invariants.gave_up(self)
+        self.world.reached("tampered", self)
         old, fresh = self.disk, Disk()
         for machine in self.world.machines:
             if machine.disk is old:
@@ -203,11 +221,14 @@ class Machine:
         """Something leaves the machine or arrives: others may come first, and it may die or be
         paused."""
         self.world.scheduler.note(what)
+        self.world.invariants.i10_bounded(
+            self, self.requests - self._asked_before, (self.world.now_ms - self.began_ms) // 1000
+        )
         self.world.script(self, what)
         self.crash_point(what.split(" ")[0])
         pause = self.world.fault("pause", PAUSES_SECONDS)
         if pause is not None:
-            self.world.reached("paused")
+            self.world.reached("paused", self, str(pause))
             self.sleep_ms(pause * 1000)
         self.world.scheduler.port()
 
@@ -225,11 +246,12 @@ class Machine:
         """The fault that a write or an fsync meets; empty for none."""
         found = self.world.fault(f"disk {what}", kinds)
         if found:
-            self.world.reached(found)
+            self.world.reached(found, self)
         return found or ""
 
     def heard(self, event: Event) -> None:
-        """An event is durable."""
+        """An event is in the journal."""
+        self.world.history.add(EVENT, type(event).__name__, self, _request_of(event), event)
         self.port(f"= {type(event).__name__}")
 
     def born(self, task: Task) -> None:
@@ -249,6 +271,10 @@ class Machine:
     def session(self, version: Version) -> SimSession:
         """One run's edges."""
         return SimSession(self, version)
+
+
+def _request_of(event: Event) -> str:
+    return str(getattr(event, "request_id", ""))
 
 
 def _word_of(report: Applied) -> str:
@@ -275,7 +301,7 @@ class SimSession(Session):
             random=lambda: world.chance.below(100) / 100,
             workers=machine.workers,
         )
-        self.run = f"{machine.name}-{machine.runs}"
+        self.run = machine.run_name
         self.configuration = (
             version.configuration(self.workspace)
             if world.shape.real
@@ -310,7 +336,7 @@ class SimSession(Session):
     def journal_place(self) -> Place:
         """On the machine's own disk."""
         disk = MachineDisk(self._machine, self._machine.disk, locks=self._machine.locks)
-        return Directory(DIRECTORY / self.environment.name, disk)
+        return Directory(JOURNAL.parent, disk)
 
     def _connection(self, prefix: str) -> dict[str, Any]:
         keys = self._machine.world.provider

@@ -14,6 +14,7 @@ import httpx
 from stratctl.sandbox.faults import Fault
 from stratctl.sandbox.messages import Request, Response
 from tests.sim.faults import GET_FAULTS, POST_FAULTS, NetFault
+from tests.sim.history import ANSWERED, ASKED, SENT
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -40,15 +41,22 @@ class Net(httpx.BaseTransport):
         machine.requests += 1
         machine.port(f"> {received.method} {received.target}")
         if world.closed_until_ms > world.now_ms:
-            world.reached("clog")
+            world.reached("clog", machine)
             machine.sleep_ms(CLOSED_MS)
             raise httpx.ConnectError("connection refused", request=request)
         fault = self._fault(received)
+        about = _about(received)
         if received.method != "GET":
-            world.leaves(machine, received)
+            world.invariants.leaves(machine, received)
+            world.history.add(SENT, received.target, machine, about, bytes(received.body))
+        else:
+            world.history.add(ASKED, received.method, machine, about)
+        if fault is not None:
+            world.reached(fault.name, machine, about)
         answer = self._answer(received, fault)
         if answer.status == 400 and world.invariants.in_doubt(machine, received):
-            world.reached("refused_in_doubt")
+            world.reached("refused_in_doubt", machine, about)
+        world.history.add(ANSWERED, str(answer.status or answer.interruption), machine, about)
         machine.sleep_ms(world.latency_ms())
         machine.port(f"< {answer.status} {answer.interruption} {fault.name if fault else ''}")
         return self._received(request, answer)
@@ -60,10 +68,7 @@ class Net(httpx.BaseTransport):
         # More often than disks and machines fail, so that every fault of an answer is met; and most
         # often where money moves, because few requests do.
         often = 4 if received.method == "GET" else 12
-        found = self._machine.world.fault("net", fitting, often=often)
-        if found is not None:
-            self._machine.world.reached(found.name)
-        return found
+        return self._machine.world.fault("net", fitting, often=often)
 
     def _answer(self, received: Request, fault: NetFault | None) -> Response:
         world = self._machine.world
@@ -93,3 +98,10 @@ class Net(httpx.BaseTransport):
         if answer.interruption:
             raise httpx.ReadError("connection reset by peer", request=request)
         return httpx.Response(answer.status, headers=answer.headers, content=answer.body)
+
+
+def _about(request: Request) -> str:
+    """What an exchange is about: the request id of one that changes something, else its target."""
+    if request.method == "GET":
+        return request.target
+    return str(request.headers.get("x-request-id", ""))

@@ -171,6 +171,10 @@ class _Plain:
             for match in matches
             if chosen is None or match.name in chosen
         }
+        self.machine.world.invariants.distrusts(
+            self.machine,
+            {each.strategy.id or "": each.strategy.problem or "" for each in reads.values()},
+        )
         return self.joined(reads, booked)
 
     def joined(

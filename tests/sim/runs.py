@@ -22,7 +22,7 @@ def apply_really(machine: Machine, version: Version, approved: Plan | None) -> A
             approved,
             expect_digest=None,
             conversation=Conversation(
-                approve=lambda plan: machine.world.invariants.approved(machine, approved or plan),
+                approve=lambda plan: machine.world.invariants.approved(machine, plan, approved),
                 progress=lambda what, done, total: None,
                 watch=machine.heard,
                 stopping=lambda: machine.stopping,

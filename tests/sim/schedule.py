@@ -28,6 +28,8 @@ class Result:
     steps: int
     failure: str = ""
     """Empty, or what was found in one line."""
+    limits: tuple[str, ...] = ()
+    """Documented limits that kept an invariant from holding."""
     choices: tuple[int, ...] = ()
     lines: tuple[str, ...] = ()
 
@@ -57,6 +59,7 @@ def run_schedule(seed: int, *, replay: Sequence[int] | None = None, bug: str = "
         counts=world.counts,
         steps=world.scheduler.steps,
         failure=failure,
+        limits=tuple(sorted(world.limits)),
         choices=tuple(chance.made),
         lines=tuple(world.scheduler.lines),
     )

@@ -59,6 +59,8 @@ class Scheduler:
         """Called with the baton held, after whatever a task did up to its port."""
         self.steps = 0
         self.lines: deque[str] = deque(maxlen=HISTORY)
+        self.noted = 0
+        """How many lines there were so far."""
         self._switching = switching
         """How often in a thousand times somebody else may go on at a port."""
         self._hash = hashlib.sha256()
@@ -100,6 +102,7 @@ class Scheduler:
         text = f"{self.now_ms - START_MS:>9} {name}: {line}"
         self._hash.update(text.encode())
         self.lines.append(text)
+        self.noted += 1
 
     # --- from a task, which holds the baton -------------------------------------------------------
 

@@ -49,6 +49,6 @@ def dies_everywhere(how: str, *, step: int = 1, twice: bool = False) -> int:
             world.scheduler.run()
         world.settle()
         world.invariants.at_the_end()
-        moved = {code: sums for (_, code, _), sums in world.invariants.moved().items()}
+        moved = {code: sums for (_, code), sums in world.invariants.moved().items()}
         assert moved == MOVED, f"{how} at port {deaths * step}: {moved}"
         world.sandbox.close()

@@ -60,7 +60,7 @@ def settled(world: Universe) -> dict[str, list[int]]:
     """Everything comes to rest and every invariant holds; what moved, by participant."""
     world.settle()
     world.invariants.at_the_end()
-    return {code: moved for (_, code, _), moved in world.invariants.moved().items()}
+    return {code: moved for (_, code), moved in world.invariants.moved().items()}
 
 
 def pausing(machine: Machine, at: str, seconds: int) -> Callable[[Machine, str], None]:

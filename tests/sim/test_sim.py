@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from tests.sim.bugs import PLANTED
+from tests.sim.canaries import CANARIES
 from tests.sim.faults import GET_FAULTS, POST_FAULTS
+from tests.sim.invariants import Violation
 from tests.sim.matrix import ROWS, unreached
 from tests.sim.schedule import minimised, run_schedule
+from tests.sim.shape import ALONE
+from tests.sim.test_scenarios import applied, settled, universe, versions
+from tests.worlds import Declared
 
 ROOT = Path(__file__).parents[2]
 QUICK = ("fsync_skipped", "lock_only", "body_in_the_id", "no_completeness_check")
@@ -45,6 +50,21 @@ def test_the_same_seed_gives_the_same_trace_in_another_process() -> None:
 def test_a_planted_bug_is_found(bug: str) -> None:
     """A simulation that never fails proves nothing."""
     assert any(run_schedule(seed, bug=bug).failure for seed in range(1, 16))
+
+
+def test_a_planted_violation_is_found_by_its_own_invariant() -> None:
+    """Every invariant has one at least; without it all of them are content."""
+    history = versions([Declared("P00001", "1000")])
+    world = universe(ALONE, history)
+    assert applied(world, (world.machines[0], history[0])) == ["0"]
+    settled(world)
+    for invariant, planted, look in CANARIES:
+        with planted(world), pytest.raises(Violation, match=rf"^{invariant}: "):
+            look(world.invariants)
+        world.machines[0].sent = 0
+        world.scheduler.lines.clear()
+        world.invariants.at_the_end()
+    assert {name for name, *_ in CANARIES} == {f"I{number}" for number in range(1, 13)}
 
 
 def test_a_failing_schedule_becomes_smaller_and_still_fails() -> None:

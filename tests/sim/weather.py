@@ -25,8 +25,8 @@ class Weather:
 
     def __init__(self, world: Universe) -> None:
         self.world = world
-        self.foreign: set[str] = set()
-        """Request ids that are not ours."""
+        self.foreign: dict[str, str] = {}
+        """Request ids that are not ours -> whom they move money for."""
         self._events: tuple[tuple[str, Callable[[], None]], ...] = (
             ("merge", self.merge),
             ("merge", self.merge),
@@ -88,7 +88,7 @@ class Weather:
             return
         strategy_id, code = self.world.chance.pick(rows)
         name = str(uuid.UUID(int=len(self.foreign) + 1, version=4))
-        self.foreign.add(name)
+        self.foreign[name] = code
         body = {
             "participants": [{"participant_code": code, "amount": "77.00"}],
             "allocations": [{"underlying_currency": "BTC", "weight": "1"}],

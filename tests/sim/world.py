@@ -12,6 +12,7 @@ from stratctl.sandbox.messages import Request, Response
 from stratctl.sandbox.provider import Provider
 from tests.sim.chance import Chance
 from tests.sim.disk import Disk
+from tests.sim.history import FAULT, History
 from tests.sim.invariants import Invariants
 from tests.sim.machine import Machine
 from tests.sim.scheduler import Scheduler
@@ -32,7 +33,7 @@ USUAL = {
 }
 """Where switches stand when the faults are over; the others are how this provider is."""
 
-CALM_SECONDS = 400
+SIGNATURE_SECONDS = 60
 
 
 class SimClock:
@@ -66,11 +67,17 @@ class Universe:
         )
         self.merged = 1
         """How many versions of the configuration are merged by now."""
+        self.versions = shape.versions
+        self.declared_foreign: set[str] = set()
+        """Participants whose declared totals contain what somebody else moved for them."""
         self.faults_left = shape.faults
         self.calm = False
         self.closed_until_ms = 0
         """Until then the provider's address does not answer."""
         self.counts: Counter[str] = Counter()
+        self.limits: Counter[str] = Counter()
+        """How often a documented limit kept an invariant from holding."""
+        self.history = History(self)
         self.script: Callable[[Machine, str], None] = lambda machine, port: None
         """What a named scenario does at a port."""
         shared = shape.arrangement not in (ALONE, PRIVATE)
@@ -129,6 +136,18 @@ class Universe:
         return self.scheduler.now_ms
 
     @property
+    def changes(self) -> int:
+        """How many rows the provider has ever changed."""
+        # The witness looks inside.
+        connection = self.provider.world.store._connection
+        return connection.total_changes
+
+    @property
+    def on_a_branch(self) -> bool:
+        """Whether the journal is on a branch of a Git remote."""
+        return False
+
+    @property
     def digest(self) -> str:
         """What happened, in one word."""
         return self.scheduler.digest
@@ -144,9 +163,14 @@ class Universe:
         self.scheduler.note(f"! {what} {getattr(found, 'name', found)}")
         return found
 
-    def reached(self, kind: str) -> None:
+    def reached(self, kind: str, machine: Machine | None = None, about: str = "") -> None:
         """A kind of fault has really happened."""
         self.counts[kind] += 1
+        self.history.add(FAULT, kind, machine, about)
+
+    def limited(self, reason: str) -> None:
+        """An invariant does not hold here, for a reason that docs/exactly-once.md gives."""
+        self.limits[reason] += 1
 
     def latency_ms(self) -> int:
         """How long an answer takes."""
@@ -156,9 +180,13 @@ class Universe:
 
     def handle(self, request: Request) -> Response:
         """The provider gets a request."""
-        self.invariants.dirty = True
         return self.provider.handle(request, self.clock)
 
-    def leaves(self, machine: Machine, request: Request) -> None:
-        """A mutation is about to leave a machine."""
-        self.invariants.leaves(machine, request)
+    def late_requests(self) -> list[Request]:
+        """Requests that are under way and whose signatures will be alive when they arrive."""
+        return [
+            each.request
+            for each in self.provider._delayed
+            if each.wall_ms // 1000 - int(each.request.headers["x-scx-timestamp"])
+            <= SIGNATURE_SECONDS
+        ]
