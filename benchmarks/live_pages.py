@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
@@ -31,6 +33,7 @@ from stratctl.live import wire
 from stratctl.live.auth import credentials_from
 from stratctl.live.client import ReadClient, WriteClient
 from stratctl.live.clockwork import real_clockwork
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.limiter import Limiter
 from stratctl.live.reader import Reader
 from stratctl.live.transport import Endpoint, real_transport
@@ -49,17 +52,29 @@ READ_SECONDS_MAX = 5.0
 class Clients:
     """Both clients on a running sandbox, without our own rate limit, which is not measured."""
 
-    def __init__(self, address: str, environ: dict[str, str]) -> None:
+    def __init__(
+        self,
+        address: str,
+        environ: dict[str, str],
+        reading: httpx.BaseTransport | None = None,
+    ) -> None:
         self.clockwork = real_clockwork()
         endpoint = Endpoint.parse(address)
         shared: dict[str, Any] = {
             "endpoint": endpoint,
-            "transport": real_transport(endpoint),
             "clockwork": self.clockwork,
             "limiter": Limiter(self.clockwork, requests_max=10**9),
         }
-        self.read = ReadClient(credentials=credentials_from(environ, "STRATCTL_READ"), **shared)
-        write = WriteClient(credentials=credentials_from(environ, "STRATCTL_WRITE"), **shared)
+        self.read = ReadClient(
+            credentials=credentials_from(environ, "STRATCTL_READ"),
+            transport=reading or ReadingTransport(endpoint, self.clockwork.monotonic),
+            **shared,
+        )
+        write = WriteClient(
+            credentials=credentials_from(environ, "STRATCTL_WRITE"),
+            transport=real_transport(endpoint),
+            **shared,
+        )
         self.writer = Writer(write, self.read, self.clockwork)
 
 

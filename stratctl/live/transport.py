@@ -1,11 +1,13 @@
 """The door to the network: what leaves, what comes back, and what foreign errors are called.
 
-Requests go straight to an httpx transport. An ``httpx.Client`` around it would add cookies,
-redirects, proxies from the environment and content decoding, and none of these may happen here.
+Requests go straight to a transport of httpx's kind. An ``httpx.Client`` around it would add
+cookies, redirects, proxies from the environment and content decoding, and none of these may happen
+here.
 """
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -76,9 +78,25 @@ RENAMED: Mapping[type[Exception], type[ProviderError]] = MappingProxyType(
         httpcore.LocalProtocolError: OutcomeUnknown,
         httpcore.RemoteProtocolError: OutcomeUnknown,
         httpcore.ProxyError: OutcomeUnknown,
+        http.client.HTTPException: OutcomeUnknown,
+        http.client.NotConnected: OutcomeUnknown,
+        http.client.InvalidURL: OutcomeUnknown,
+        http.client.UnknownProtocol: OutcomeUnknown,
+        http.client.UnknownTransferEncoding: OutcomeUnknown,
+        http.client.UnimplementedFileMode: OutcomeUnknown,
+        http.client.IncompleteRead: OutcomeUnknown,
+        http.client.ImproperConnectionState: OutcomeUnknown,
+        http.client.CannotSendRequest: OutcomeUnknown,
+        http.client.CannotSendHeader: OutcomeUnknown,
+        http.client.ResponseNotReady: OutcomeUnknown,
+        http.client.BadStatusLine: OutcomeUnknown,
+        http.client.LineTooLong: OutcomeUnknown,
+        http.client.RemoteDisconnected: OutcomeUnknown,
+        # Time-outs, broken connections and those of TLS are all kinds of it.
+        OSError: OutcomeUnknown,
     }
 )
-"""Every exception of the HTTP library and of the one below it, and its name on our side."""
+"""Every exception of the HTTP libraries and of what is below them, and its name on our side."""
 
 
 class WriteAttempted(AssertionError):

@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from stratctl.journal.store import open_at, read_at
 from stratctl.live.auth import credentials_from
 from stratctl.live.client import ReadClient, WriteClient
 from stratctl.live.clockwork import real_clockwork
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.limiter import Limiter
 from stratctl.live.reader import Reader
 from stratctl.live.snapshot import read_snapshot
@@ -27,6 +28,8 @@ from stratctl.pipeline.configuring import chosen_environment, configure
 from stratctl.pipeline.provenance import provenance_of
 
 if TYPE_CHECKING:
+    import httpx
+
     from stratctl.core.plan import Acknowledgement
     from stratctl.core.report import Progress
     from stratctl.core.settings import Configuration
@@ -96,14 +99,15 @@ class Session:
     @cached_property
     def reads(self) -> ReadClient:
         """A client that cannot write: its transport carries GET only."""
-        client = ReadClient(**self._connection(self._read_credentials()))
+        connect = partial(ReadingTransport, monotonic=self.clockwork.monotonic)
+        client = ReadClient(**self._connection(self._read_credentials(), connect))
         client.check_clock()
         return client
 
     @cached_property
     def writer(self) -> Writer:
         """The one way to write, for apply only."""
-        client = WriteClient(**self._connection("STRATCTL_WRITE"))
+        client = WriteClient(**self._connection("STRATCTL_WRITE", real_transport))
         return Writer(client, self.reads, self.clockwork)
 
     def read_live(self, configuration: Configuration, booked: Booked, progress: Progress) -> Live:
@@ -195,10 +199,12 @@ class Session:
             return "STRATCTL_WRITE"
         return "STRATCTL_READ"
 
-    def _connection(self, prefix: str) -> dict[str, Any]:
+    def _connection(
+        self, prefix: str, connect: Callable[[Endpoint], httpx.BaseTransport]
+    ) -> dict[str, Any]:
         credentials = credentials_from(self.environ, prefix)
         endpoint = Endpoint.parse(self._address())
-        transport = real_transport(endpoint)
+        transport = connect(endpoint)
         self._close.append(transport.close)
         return {
             "endpoint": endpoint,

@@ -33,6 +33,7 @@ from stratctl.journal.verify import totals_of
 from stratctl.live.auth import credentials_from
 from stratctl.live.client import ReadClient, WriteClient
 from stratctl.live.clockwork import real_clockwork
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.limiter import Limiter
 from stratctl.live.transport import Endpoint, real_transport
 from stratctl.live.writer import Writer
@@ -160,7 +161,10 @@ def a_writer(endpoint: str, environ: Mapping[str, str]) -> Iterator[Writer]:
         "clockwork": clockwork,
         "limiter": Limiter(clockwork),
     }
-    with real_transport(place) as writing, real_transport(place) as reading:
+    with (
+        real_transport(place) as writing,
+        ReadingTransport(place, clockwork.monotonic) as reading,
+    ):
         write = credentials_from(environ, "STRATCTL_WRITE")
         read = credentials_from(environ, "STRATCTL_READ")
         yield Writer(

@@ -7,7 +7,8 @@ import pytest
 
 from stratctl import pipeline
 from stratctl.live import client
-from stratctl.live.transport import GetOnlyTransport, WriteAttempted
+from stratctl.live.transport import GetOnlyTransport, WriteAttempted, real_transport
+from stratctl.pipeline import session
 from stratctl.pipeline.session import Session
 from tests.e2e.world import Project, Sandbox, silent, verbs
 
@@ -68,17 +69,17 @@ def test_plan_asks_for_no_write_key(busy: Project, tmp_path: Path) -> None:
 def test_a_write_through_the_reader_is_a_crash(busy: Project) -> None:
     """A POST through the plan's client is a bug that nobody catches; nothing arrives."""
     before = busy.sandbox.mutations()
-    with Session(busy.root, None, busy.environ) as session:
+    with Session(busy.root, None, busy.environ) as opened:
         request = httpx.Request("POST", f"{busy.sandbox.endpoint}/strategies")
         with pytest.raises(WriteAttempted):
-            session.reads._transport.handle_request(request)
+            opened.reads._transport.handle_request(request)
     assert busy.sandbox.mutations() == before
 
 
 def test_canary_a_writing_plan_is_caught(
     busy: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the guard removed, a plan that posts is seen at the provider: the law can fail."""
+    """Without the guard, over a transport that writes, a POST is seen: the law can fail."""
     ask = client.ReadClient._ask
 
     def careless(reader: client.ReadClient, target: str) -> object:
@@ -93,6 +94,11 @@ def test_canary_a_writing_plan_is_caught(
         GetOnlyTransport,
         "handle_request",
         lambda guard, request: guard._transport.handle_request(request),
+    )
+    with pytest.raises(AssertionError, match="only reads come this way"):
+        test_only_gets_arrive(busy, tmp_path)
+    monkeypatch.setattr(
+        session, "ReadingTransport", lambda endpoint, monotonic: real_transport(endpoint)
     )
     with pytest.raises(AssertionError, match="POST"):
         test_only_gets_arrive(busy, tmp_path)

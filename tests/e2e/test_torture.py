@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
 from stratctl.core.errors import StratctlError
@@ -131,11 +133,18 @@ def test_who_is_in_a_hurry_connects_to_nobody_else(at: Ground) -> None:
     """Once the sandbox was shown to be one, no other endpoint may take its place."""
     provider = Endpoint("https://api.example.com")
     with hurried(at.sandbox.endpoint, at.began):
-        connect = vars(session)["real_transport"]
-        connect(Endpoint(at.sandbox.endpoint)).close()
-        with pytest.raises(NotTheSandbox, match="example"):
-            connect(provider)
-    vars(session)["real_transport"](provider).close()
+        for connect in session_connects():
+            connect(Endpoint(at.sandbox.endpoint)).close()
+            with pytest.raises(NotTheSandbox, match="example"):
+                connect(provider)
+    for connect in session_connects():
+        connect(provider).close()
+
+
+def session_connects() -> tuple[Callable[[Endpoint], httpx.BaseTransport], ...]:
+    """How a session connects at this moment, to write and to read."""
+    reading = partial(vars(session)["ReadingTransport"], monotonic=time.monotonic)
+    return vars(session)["real_transport"], reading
 
 
 def test_the_faster_clock_is_years_away(at: Ground) -> None:

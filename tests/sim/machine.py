@@ -32,6 +32,8 @@ from tests.sim.scheduler import InTurn, PowerLoss, Task, Workers
 from tests.sim.space import PlainSpace
 
 if TYPE_CHECKING:
+    import httpx
+
     from tests.sim.shape import Version
     from tests.sim.world import Universe
 
@@ -338,7 +340,9 @@ class SimSession(Session):
         disk = MachineDisk(self._machine, self._machine.disk, locks=self._machine.locks)
         return Directory(JOURNAL.parent, disk)
 
-    def _connection(self, prefix: str) -> dict[str, Any]:
+    def _connection(
+        self, prefix: str, connect: Callable[[Endpoint], httpx.BaseTransport]
+    ) -> dict[str, Any]:
         keys = self._machine.world.provider
         key = keys.write_credential if prefix == "STRATCTL_WRITE" else keys.read_credential
         return {

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import httpx
 
 from stratctl.live import transport
 from stratctl.live.clockwork import Clockwork, real_clockwork
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.transport import Endpoint, real_transport
 from stratctl.pipeline import session
 from tests.replaced import replaced
@@ -62,15 +63,22 @@ def hurried(endpoint: str, began: float) -> Iterator[None]:
     clock = Clock(began)
     refuse_others(endpoint, clock)
 
-    def connect(place: Endpoint) -> httpx.BaseTransport:
+    def only_there(place: Endpoint) -> Endpoint:
         if place.url != endpoint:
             raise NotTheSandbox(place.url)
-        return real_transport(place)
+        return place
+
+    def connect(place: Endpoint) -> httpx.BaseTransport:
+        return real_transport(only_there(place))
+
+    def connect_to_read(place: Endpoint, monotonic: Callable[[], float]) -> httpx.BaseTransport:
+        return ReadingTransport(only_there(place), monotonic)
 
     timeouts = {name: seconds / FACTOR for name, seconds in transport._TIMEOUTS.items() if seconds}
     with (
         replaced(session, "real_clockwork", clock.clockwork),
         replaced(session, "real_transport", connect),
+        replaced(session, "ReadingTransport", connect_to_read),
         replaced(transport, "_TIMEOUTS", timeouts),
     ):
         yield

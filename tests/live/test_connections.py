@@ -1,0 +1,359 @@
+"""Answers of every kind over real sockets, by the way that reads take and by that of writes."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import socketserver
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import certifi
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from stratctl.core.errors import BadResponse, NotSent, OutcomeUnknown
+from stratctl.live.connections import ReadingTransport
+from stratctl.live.transport import ANSWER_SECONDS, Endpoint, RawAnswer, exchange, real_transport
+from stratctl.live.wire import BODY_BYTES_MAX
+from tests.live.worlds import HandClock
+
+CLOSES = b"<the server closes>"
+RESETS = b"<the server resets>"
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def reads(endpoint: Endpoint) -> httpx.BaseTransport:
+    """The way that reads take."""
+    return ReadingTransport(endpoint, HandClock().clockwork().monotonic)
+
+
+WAYS: list[Callable[[Endpoint], httpx.BaseTransport]] = [reads, real_transport]
+both = pytest.mark.parametrize("way", WAYS, ids=["reads", "writes"])
+
+
+class Scripted(socketserver.ThreadingTCPServer):
+    """A server that gives prepared answers, whatever it is asked, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.endpoint = Endpoint(f"http://127.0.0.1:{self.server_address[1]}")
+        self.answers: list[bytes] = []
+        self.asked: list[tuple[int, bytes]] = []
+        """The connection, counted from 1, and the head of the request."""
+        self.numbers = itertools.count(1)
+        self.closed = threading.Semaphore(0)
+
+
+class Answering(socketserver.StreamRequestHandler):
+    """One connection of it."""
+
+    server: Scripted
+
+    def handle(self) -> None:
+        """Answer until the other side, or an answer, ends it."""
+        number = next(self.server.numbers)
+        while head := b"".join(itertools.takewhile(b"\r\n".__ne__, self.rfile)):
+            self.server.asked.append((number, head))
+            answer = self.server.answers.pop(0)
+            self.wfile.write(answer.removesuffix(CLOSES).removesuffix(RESETS))
+            if answer.endswith(RESETS):
+                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            if answer.endswith((CLOSES, RESETS)):
+                break
+
+    def finish(self) -> None:
+        """Say that it is over."""
+        super().finish()
+        self.connection.close()
+        self.server.closed.release()
+
+
+@pytest.fixture
+def server() -> Iterator[Scripted]:
+    """A running one."""
+    with Scripted() as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield running
+        running.shutdown()
+        thread.join()
+
+
+def ask(transport: httpx.BaseTransport, endpoint: Endpoint) -> RawAnswer:
+    """One GET."""
+    clockwork = HandClock().clockwork()
+    url = endpoint.at("/accounts?page=1&account_label=a%20b")
+    return exchange(transport, clockwork, method="GET", url=url, headers={"X-SCX-API-KEY": "key"})
+
+
+GOOD = {
+    "its length": PLAIN,
+    "a length of any case": b"HTTP/1.1 200 OK\r\ncontent-LENGTH: 2 \r\n\r\n{}",
+    "chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1\r\n}\r\n0\r\n\r\n",
+    "chunks and a trailer": (
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2;x=y\r\n{}\r\n0\r\nA: b\r\n\r\n"
+    ),
+    "the end": b"HTTP/1.1 200 OK\r\n\r\n{}" + CLOSES,
+    "the end, of the older version": b"HTTP/1.0 200 OK\r\n\r\n{}" + CLOSES,
+    "a word of patience before": b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN,
+}
+
+
+@both
+@pytest.mark.parametrize("answer", GOOD.values(), ids=GOOD)
+def test_an_answer_may_end_in_any_documented_way(
+    way: Callable[[Endpoint], httpx.BaseTransport], answer: bytes, server: Scripted
+) -> None:
+    """By its length, its chunks, or with the connection."""
+    server.answers = [answer, PLAIN]
+    with way(server.endpoint) as transport:
+        assert ask(transport, server.endpoint).body == b"{}"
+        assert ask(transport, server.endpoint).body == b"{}"
+    connections = [number for number, _ in server.asked]
+    assert connections == ([1, 2] if answer.endswith(CLOSES) else [1, 1])
+
+
+BROKEN = {
+    "nothing": CLOSES,
+    "a reset": RESETS,
+    "half a status line": b"HTTP/1.1 20" + CLOSES,
+    "no status line": b"hello\r\n\r\n" + CLOSES,
+    "no status": b"HTTP/1.1 OK\r\n\r\n{}" + CLOSES,
+    "another protocol": b"HTTQ/1.1 200 OK\r\n\r\n{}" + CLOSES,
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le" + CLOSES,
+    "a header without a name": b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 2\r\n\r\n{}",
+    "a header too long": b"HTTP/1.1 200 OK\r\nA: " + b"a" * 200_000 + b"\r\n\r\n{}" + CLOSES,
+    "a head too long": b"HTTP/1.1 200 OK\r\n" + b"A: aaaaaaaaaa\r\n" * 9_000 + b"\r\n{}" + CLOSES,
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ",
+    "no number": b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n{}" + CLOSES,
+    "a sign": b"HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\n{}" + CLOSES,
+    "less than nothing": b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\n{}" + CLOSES,
+    "a short body": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}" + CLOSES,
+    "a body that resets": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}" + RESETS,
+    "another coding": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n{}" + CLOSES,
+    "a short chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{}" + CLOSES,
+    "no last chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n" + CLOSES,
+    "no chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"
+    + CLOSES,
+}
+
+
+@both
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+def test_a_broken_answer_is_no_answer(
+    way: Callable[[Endpoint], httpx.BaseTransport], answer: bytes, server: Scripted
+) -> None:
+    """It comes out under our name, and its connection is not used again."""
+    server.answers = [answer, PLAIN]
+    with way(server.endpoint) as transport:
+        with pytest.raises(OutcomeUnknown):
+            ask(transport, server.endpoint)
+        assert ask(transport, server.endpoint).body == b"{}"
+    assert [number for number, _ in server.asked] == [1, 2]
+
+
+DOUBTFUL = {
+    "a length and chunks": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\n{}\r\n0\r\n\r\n"
+    ),
+    "the same length twice": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+    "a hint before the answer": b"HTTP/1.1 103 Early Hints\r\n\r\n" + PLAIN,
+    "another protocol from here": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + PLAIN,
+}
+
+
+@pytest.mark.parametrize("answer", DOUBTFUL.values(), ids=DOUBTFUL)
+def test_a_read_doubts_an_answer_that_tells_its_end_twice(answer: bytes, server: Scripted) -> None:
+    """What the two libraries read otherwise is not read: the next answer must not begin in it."""
+    server.answers = [answer, PLAIN]
+    with reads(server.endpoint) as transport:
+        with pytest.raises(OutcomeUnknown, match="where it ends"):
+            ask(transport, server.endpoint)
+        assert ask(transport, server.endpoint).body == b"{}"
+    assert [number for number, _ in server.asked] == [1, 2]
+
+
+@both
+def test_a_connection_that_was_closed_is_opened_anew(
+    way: Callable[[Endpoint], httpx.BaseTransport], server: Scripted
+) -> None:
+    """A server may close what nobody uses: nothing is lost by it, and nothing is sent twice."""
+    server.answers = [PLAIN + CLOSES, PLAIN]
+    with way(server.endpoint) as transport:
+        ask(transport, server.endpoint)
+        assert server.closed.acquire(timeout=10)
+        assert ask(transport, server.endpoint).body == b"{}"
+    assert [number for number, _ in server.asked] == [1, 2]
+
+
+@pytest.mark.parametrize("more", [PLAIN, PLAIN * 5_000], ids=["little", "much"])
+def test_what_nobody_asked_for_is_no_answer(more: bytes, server: Scripted) -> None:
+    """An answer is to the request before it, whatever a server says beyond the one before."""
+    server.answers = [PLAIN + more, PLAIN.replace(b"{}", b"[]")]
+    with reads(server.endpoint) as transport:
+        assert ask(transport, server.endpoint).body == b"{}"
+        assert ask(transport, server.endpoint).body == b"[]"
+
+
+@both
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", "gzip"),
+        (b"HTTP/1.1 200 OK\r\n\r\n" + b" " * (BODY_BYTES_MAX + 1) + CLOSES, "larger than"),
+    ],
+    ids=["encoded", "too-large"],
+)
+def test_an_answer_that_is_given_up_is_not_read_later(
+    way: Callable[[Endpoint], httpx.BaseTransport], answer: bytes, why: str, server: Scripted
+) -> None:
+    """The next answer does not begin with the rest of the last."""
+    server.answers = [answer, PLAIN]
+    with way(server.endpoint) as transport:
+        with pytest.raises(BadResponse, match=why):
+            ask(transport, server.endpoint)
+        assert ask(transport, server.endpoint).body == b"{}"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 9_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"A: b\r\n" * 40_000,
+    ],
+    ids=["patience", "trailers"],
+)
+def test_a_drip_ends_wherever_it_drips(answer: bytes, server: Scripted) -> None:
+    """What comes before or after a body, or between its chunks, does not hold us for ever."""
+    server.answers = [answer]
+    seconds = itertools.count(0.0, ANSWER_SECONDS / 2)
+    with (
+        ReadingTransport(server.endpoint, seconds.__next__) as transport,
+        pytest.raises(OutcomeUnknown, match="dripping"),
+    ):
+        ask(transport, server.endpoint)
+
+
+def test_both_ways_send_the_same(server: Scripted) -> None:
+    """The request line, the headers and their values."""
+    server.answers = [PLAIN] * len(WAYS)
+    for way in WAYS:
+        with way(server.endpoint) as transport:
+            ask(transport, server.endpoint)
+    one, other = (sorted(head.lower().splitlines()) for _, head in server.asked)
+    assert one == other
+    assert b"get /accounts?page=1&account_label=a%20b http/1.1" in one
+
+
+def test_threads_have_a_connection_each(server: Scripted) -> None:
+    """A transport may be asked from several threads, and keeps as many connections as it needs."""
+    server.answers = [PLAIN] * 40
+    with reads(server.endpoint) as transport:
+        threads = [
+            threading.Thread(target=lambda: [ask(transport, server.endpoint) for _ in range(10)])
+            for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(server.asked) == 40
+    assert len({number for number, _ in server.asked}) <= 4
+
+
+def test_nobody_is_there(server: Scripted) -> None:
+    """A connection that is refused is not sent, and one that hangs ends in time."""
+    nobody = Endpoint("http://127.0.0.1:9")
+    with reads(nobody) as transport, pytest.raises(NotSent, match="ConnectError"):
+        ask(transport, nobody)
+
+
+def test_only_reads_of_one_endpoint_come_this_way() -> None:
+    """A write, or a request to somebody else, is a bug."""
+    endpoint = Endpoint("http://127.0.0.1:9")
+    transport = reads(endpoint)
+    for request in (
+        httpx.Request("POST", endpoint.at("/strategies")),
+        httpx.Request("GET", "http://127.0.0.1:10/strategies"),
+        httpx.Request("GET", "https://127.0.0.1:9/strategies"),
+    ):
+        with pytest.raises(AssertionError):
+            transport.handle_request(request)
+
+
+# --- TLS ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate that vouches for itself and for 127.0.0.1, with its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tests")])
+    now = datetime.now(UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(alternative, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "authority.pem"
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+    path.write_bytes(private + signed.public_bytes(pem))
+    return path
+
+
+@pytest.fixture
+def over_tls(server: Scripted, authority: Path) -> Scripted:
+    """The server, with that certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    return server
+
+
+@both
+@pytest.mark.parametrize(
+    ("host", "trusted", "why"),
+    [
+        ("127.0.0.1", True, ""),
+        ("127.0.0.1", False, "certificate verify failed: self.signed"),
+        ("localhost", True, "Hostname mismatch"),
+    ],
+    ids=["trusted", "signed-by-itself", "another-name"],
+)
+def test_certificates_are_checked(
+    way: Callable[[Endpoint], httpx.BaseTransport],
+    host: str,
+    trusted: bool,
+    why: str,
+    over_tls: Scripted,
+    authority: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over TLS a read and a write go to who is known by the name, and to nobody else."""
+    endpoint = Endpoint(f"https://{host}:{over_tls.server_address[1]}")
+    if trusted:
+        monkeypatch.setattr(certifi, "where", lambda: str(authority))
+    over_tls.answers = [PLAIN, PLAIN]
+    with way(endpoint) as transport:
+        if why:
+            with pytest.raises(NotSent, match=why):
+                ask(transport, endpoint)
+        else:
+            assert ask(transport, endpoint).body == b"{}"
+            assert ask(transport, endpoint).body == b"{}"
+    assert [number for number, _ in over_tls.asked] == ([] if why else [1, 1])
