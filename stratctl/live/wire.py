@@ -74,7 +74,8 @@ def parse_list(body: bytes) -> Any:
     # The text of every member has a colon, and that is behind a quote or a blank. Where there are
     # no more colons than members were read, none was dropped for another of the same key.
     members = _members(document)
-    if body.count(b"[{") > 1:
+    # Whether there is a second bracket at all takes no time to see, and most pages have one.
+    if body.find(b"[") != body.rfind(b"[") and body.count(b"[{") > 1:
         members += _members_within(document)
     proven = body.count(b":") == members or members == sum(
         body.count(mark + b":") for mark in _BEFORE_A_COLON if mark in body
