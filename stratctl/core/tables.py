@@ -37,6 +37,7 @@ class Workspace:
     def __init__(self, *, threads: int | None = None) -> None:
         engine = _engine(threads)
         database = f"workspace_{next(_numbers)}"
+        self._at = engine, database
         self._connection = engine.cursor()
         self._connection.execute("SET enable_progress_bar = false")
         self._connection.execute(f"ATTACH ':memory:' AS {database}")
@@ -108,6 +109,11 @@ class Workspace:
         assert made == table.schema, f"{table.name}: {made} is not {table.schema}"
         return table
 
+    def name_of(self, table: Table) -> str:
+        """What a table of another workspace is called here; empty where another engine has it."""
+        (own, _), (engine, database) = self._at, table.workspace._at
+        return f"{database}.{table.name}" if engine is own else ""
+
     def gathered(self, name: str, schema: Schema, parts: Sequence[str]) -> Table:
         """Materialise the rows of many queries, some at a time: one query of them all would take
         longer than its parts, and the more so the more they are."""
@@ -173,6 +179,10 @@ class Table:
         """The same rows in another workspace; this very Table when it is at home there."""
         if workspace is self.workspace:
             return self
+        elsewhere = workspace.name_of(self)
+        if elsewhere:
+            sql = f"SELECT * FROM {elsewhere} ORDER BY ALL"
+            return workspace.select("copy", self.schema, sql, of=self)
         exact = ", ".join(
             f"{column}::{_carrier(kind)} AS {column}" for column, kind in self.schema.items()
         )

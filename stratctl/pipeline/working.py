@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import repeat
-from typing import TYPE_CHECKING
+from itertools import repeat, starmap
+from typing import TYPE_CHECKING, Any
 
 from stratctl.apply import CallWork, StrategyWork, TraderRef
 from stratctl.core.event import IntentRow, Satisfied
@@ -107,18 +107,21 @@ def call_works(plan: Plan) -> tuple[CallWork, ...]:
     """Each call with its rows."""
     works = []
     for call in plan.calls:
-        rows, traders = [], []
-        for code, amount, flag, trader_id, updated_at in plan.rows.workspace.rows(
-            f"""
-            SELECT participant_code, amount_minor, auto_rebalance, trader_id, trader_updated_at
-            FROM {plan.rows} WHERE call = $1 ORDER BY participant_code
-            """,
-            [call.number],
-        ):
-            rows.append(IntentRow(code, amount, flag))
-            traders.append(TraderRef(trader_id or "", updated_at or ""))
-        works.append(_work(call, rows, traders))
+        rows = _in_order(plan, call, "participant_code, amount_minor, auto_rebalance")
+        traders = _in_order(plan, call, _TRADER) if call.verb is Verb.FLAGS else []
+        works.append(_work(call, [IntentRow(*row) for row in rows], starmap(TraderRef, traders)))
     return tuple(works)
+
+
+def _in_order(plan: Plan, call: Call, columns: str) -> list[tuple[Any, ...]]:
+    """Columns of a call's rows, ascending by participant code."""
+    return plan.rows.workspace.rows(
+        f"SELECT {columns} FROM {plan.rows} WHERE call = $1 ORDER BY participant_code",
+        [call.number],
+    )
+
+
+_TRADER = "coalesce(trader_id, ''), coalesce(trader_updated_at, '')"
 
 
 def shrunk(approved: Sequence[CallWork], fresh: Plan) -> tuple[CallWork, ...]:
@@ -144,7 +147,7 @@ def shrunk(approved: Sequence[CallWork], fresh: Plan) -> tuple[CallWork, ...]:
 _NO_TRADER = TraderRef("", "")
 
 
-def _work(call: Call, rows: Sequence[IntentRow], traders: Sequence[TraderRef]) -> CallWork:
+def _work(call: Call, rows: Sequence[IntentRow], traders: Iterable[TraderRef]) -> CallWork:
     amount_minor = sum(row.amount_minor or 0 for row in rows)
     return CallWork(
         call=replace(call, rows=len(rows), amount_minor=amount_minor),

@@ -186,3 +186,17 @@ def test_another_error_is_no_interruption() -> None:
     """Only what the engine says about signals is turned into one."""
     with pytest.raises(RuntimeError, match="broken"), interruptible():
         raise RuntimeError("broken")
+
+
+@pytest.mark.parametrize("threads", [None, 1])
+def test_a_copy_in_another_workspace_has_the_same_rows(threads: int | None) -> None:
+    """Whether one engine has both of them or not, of tables and of views, wide integers too."""
+    schema = {"code": "VARCHAR", "units": "DECIMAL(38,0)"}
+    here, there = Workspace(), Workspace(threads=threads)
+    table = here.table("rows", schema, [["B", "A"], [10**30, None]])
+    view = here.view("seen", schema, f"SELECT * FROM {table}")
+    for each in (table, view):
+        copy = each.copied_to(there)
+        assert (copy.workspace, copy.schema, len(copy)) == (there, schema, 2)
+        assert copy.rows() == [("A", None), ("B", 10**30)]
+    assert table.copied_to(here) is table
