@@ -21,6 +21,8 @@ def refuse_changed_entries(desired: Desired, live: Live, bound: Sequence[BoundEn
     by the provider's id, so that a rename changes nothing. Where no cohort of a Strategy manages
     funding any more, its entries need not stay.
     """
+    if not bound:
+        return
     declared = {entry.content.key: entry for entry in desired.entries}
     by_id = {strategy.id: strategy for strategy in live.strategies}
     ids = {strategy.name: strategy.id for strategy in live.strategies}

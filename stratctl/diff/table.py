@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from stratctl.core.change import CHANGE_ROWS, REMOVED_ROWS
 from stratctl.core.diagnostic import Diagnostic, Span
@@ -51,15 +51,6 @@ _COMPARED_ROWS = {
 ``is_homeless``: of a Strategy or target that nothing declares. ``was_managed``: a target of ours
 was satisfied for it. ``has_money``: some of ours may be in the Strategy. ``backwards``: a declared
 total is lower than what has moved."""
-
-_UNNAMED_ROWS = {
-    "strategy": "VARCHAR",
-    "participant_code": "VARCHAR",
-    "was_managed": "BOOLEAN",
-    "has_money": "BOOLEAN",
-    "is_trader": "BOOLEAN",
-}
-"""Live rows that nothing declares."""
 
 _PAIRED = """
 SELECT
@@ -166,6 +157,19 @@ class Compared:
     """CHANGE_ROWS"""
     everybody: str
     """The query that judges every managed participant."""
+    counts: Counts
+
+
+class Counts(NamedTuple):
+    """How many participants there are of each rare kind: most plans need not look for them."""
+
+    homeless: int = 0
+    backwards: int = 0
+    leaving: int = 0
+    unnamed: int = 0
+    """Live and not managed."""
+    unmanaged: int = 0
+    """Of those the Traders."""
 
 
 def participant_changes(
@@ -230,9 +234,10 @@ def participant_changes(
            OR retarget IS NOT NULL OR backwards OR NOT is_managed OR target_text IS NULL
         """,
     )
-    homeless = space.rows(f"SELECT file, line FROM {compared} WHERE is_homeless", of=compared)
-    assert not homeless, f"{len(homeless)} participants of no declared Strategy and target"
-    _refuse_backwards(compared, strategies)
+    counts = _counts(compared)
+    assert not counts.homeless, f"{counts.homeless} participants of no declared Strategy and target"
+    if counts.backwards:
+        _refuse_backwards(compared, strategies)
     return Compared(
         live=named_live,
         everything=compared,
@@ -243,7 +248,22 @@ def participant_changes(
             of=compared,
         ),
         everybody=f"SELECT * FROM ({judged}) WHERE is_managed",
+        counts=counts,
     )
+
+
+def _counts(compared: Table) -> Counts:
+    found = compared.workspace.rows(
+        f"""
+        SELECT
+            count(*) FILTER (is_homeless), count(*) FILTER (backwards), count(*) FILTER (leaving),
+            count(*) FILTER (NOT is_managed),
+            count(*) FILTER (NOT is_managed AND trader_id IS NOT NULL)
+        FROM {compared}
+        """,
+        of=compared,
+    )
+    return Counts(*found[0]) if found else Counts()
 
 
 def undeclared(compared: Compared) -> tuple[Table, int, int]:
@@ -256,40 +276,37 @@ def undeclared(compared: Compared) -> tuple[Table, int, int]:
     targets: a lost journal knows none, and a buy in flight has satisfied none yet.
     """
     space = compared.rows.workspace
-    unnamed = space.view(
-        "unnamed",
-        _UNNAMED_ROWS,
-        f"""
-        SELECT strategy, participant_code, was_managed, has_money,
-            trader_id IS NOT NULL AS is_trader
-        FROM {compared.everything} WHERE NOT is_managed
-        """,
-        of=compared.everything,
-    )
-    _refuse_moved(unnamed, compared.rows)
-    removed = space.view(
-        "removed",
-        REMOVED_ROWS,
-        f"SELECT strategy, participant_code FROM {unnamed} WHERE was_managed",
-        of=unnamed,
-    )
+    counts = compared.counts
+    if counts.unnamed or counts.leaving:
+        _refuse_moved(compared)
+    if counts.unnamed:
+        removed = space.view(
+            "removed",
+            REMOVED_ROWS,
+            f"""
+            SELECT strategy, participant_code FROM {compared.everything}
+            WHERE NOT is_managed AND was_managed
+            """,
+        )
+    else:
+        removed = space.table("removed", REMOVED_ROWS)
     (managed_before,) = space.one(
         f"""
         SELECT count(*) FROM {compared.live}
         WHERE target_text IS NOT NULL AND trader_id IS NOT NULL AND NOT coalesce(exited, false)
         """
     )
-    (unmanaged,) = space.one(f"SELECT count(*) FROM {unnamed} WHERE is_trader")
-    return removed, managed_before, unmanaged
+    return removed, managed_before, counts.unmanaged
 
 
-def _refuse_moved(unnamed: Table, changes: Table) -> None:
+def _refuse_moved(compared: Compared) -> None:
+    changes = compared.rows
     moved = changes.workspace.rows(
         f"""
         SELECT participant_code, former.strategy, changes.strategy, changes.file, changes.line,
             'nothing names it any more'
-        FROM {unnamed} AS former JOIN {changes} AS changes USING (participant_code)
-        WHERE (was_managed OR has_money) AND changes.flow_in_minor > 0
+        FROM {compared.everything} AS former JOIN {changes} AS changes USING (participant_code)
+        WHERE NOT is_managed AND (was_managed OR has_money) AND changes.flow_in_minor > 0
         UNION ALL
         SELECT participant_code, former.strategy, entered.strategy, entered.file, entered.line,
             'it is not sold yet'
@@ -360,8 +377,6 @@ def _refuse_backwards(compared: Table, strategies: tuple[StrategyChange, ...]) -
         """,
         of=compared,
     )
-    if not backwards:
-        return
     currencies = {change.desired.name: change.desired.quoted_currency for change in strategies}
     problems = []
     total = backwards[0][-1]

@@ -240,27 +240,25 @@ def _vector(target: Target, verb: Verb) -> Vector | None:
 
 def fences(changes: Changes) -> tuple[Fence, ...]:
     """Our chain's head per Strategy, and the foreign operations where funding is managed."""
-    space = changes.managed.workspace
-    funded = {
-        name
-        for (name,) in space.rows(
-            f"SELECT DISTINCT strategy FROM {changes.managed} WHERE manages_funding ORDER BY ALL"
-        )
+    foreign = {
+        change.desired.name: sorted(each.id for each in change.live.operations if each.slot is None)
+        for change in changes.strategies
+        if change.live
     }
+    funded = _funded(changes) if any(foreign.values()) else set()
     return tuple(
         Fence(
             strategy=change.desired.name,
             strategy_id=change.live.id if change.live else None,
             head_slot=change.live.head_slot if change.live else 0,
-            foreign=tuple(
-                sorted(
-                    operation.id
-                    for operation in change.live.operations
-                    if operation.slot is None and change.desired.name in funded
-                )
-            )
-            if change.live
-            else (),
+            foreign=tuple(foreign.get(name, ())) if (name := change.desired.name) in funded else (),
         )
         for change in changes.strategies
     )
+
+
+def _funded(changes: Changes) -> set[str]:
+    """Strategies of which some cohort manages funding."""
+    managed = changes.managed
+    rows = managed.workspace.rows(f"SELECT DISTINCT strategy FROM {managed} WHERE manages_funding")
+    return {name for (name,) in rows}
