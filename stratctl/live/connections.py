@@ -59,7 +59,7 @@ class ReadingTransport(httpx.BaseTransport):
             connection.close()
             raise
         body = _Body(answer, partial(self._done, connection))
-        return httpx.Response(answer.status, headers=answer.getheaders(), stream=body)
+        return httpx.Response(answer.status, headers=_as_they_came(answer), stream=body)
 
     def close(self) -> None:
         while connection := self._unused():
@@ -162,11 +162,20 @@ def _asked(connection: HTTPConnection, request: httpx.Request) -> HTTPResponse:
     for name, value in request.headers.raw:
         connection.putheader(name, value)
     connection.endheaders()
-    answer = connection.getresponse()
+    try:
+        answer = connection.getresponse()
+    except (LookupError, TypeError, ValueError) as error:
+        # It reads headers as those of mail, and trips over the parameters of several parts.
+        raise httpx.RemoteProtocolError("the answer has headers that cannot be read") from error
     if not _tells_its_end(answer):
         answer.close()
         raise httpx.RemoteProtocolError("the answer does not tell plainly where it ends")
     return answer
+
+
+def _as_they_came(answer: HTTPResponse) -> list[tuple[bytes, bytes]]:
+    """Its headers in the bytes that the standard library took for Latin-1."""
+    return [(name.encode("latin-1"), said.encode("latin-1")) for name, said in answer.getheaders()]
 
 
 def _tells_its_end(answer: HTTPResponse) -> bool:

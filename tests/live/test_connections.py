@@ -104,6 +104,9 @@ GOOD = {
     ),
     "the end": b"HTTP/1.1 200 OK\r\n\r\n{}" + CLOSES,
     "the end, of the older version": b"HTTP/1.0 200 OK\r\n\r\n{}" + CLOSES,
+    "its length, in another script": (
+        "HTTP/1.1 200 Schön\r\nServer: Ümläut ✓\r\nContent-Length: 2\r\n\r\n{}".encode()
+    ),
     "a word of patience before": b"HTTP/1.1 100 Continue\r\n\r\n" + PLAIN,
 }
 
@@ -170,6 +173,21 @@ DOUBTFUL = {
     "a hint before the answer": b"HTTP/1.1 103 Early Hints\r\n\r\n" + PLAIN,
     "another protocol from here": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n" + PLAIN,
 }
+
+
+@pytest.mark.parametrize(
+    "parameters", ["boundary*=a; boundary*1=b", "boundary*=x''a"], ids=["no-order", "no-coding"]
+)
+def test_headers_that_the_library_trips_over_are_no_answer(
+    parameters: str, server: Scripted
+) -> None:
+    """It reads them as those of mail; whatever it raises comes out under our name."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed; {parameters}\r\n"
+    server.answers = [head.encode() + b"Content-Length: 2\r\n\r\n{}", PLAIN]
+    with reads(server.endpoint) as transport:
+        with pytest.raises(OutcomeUnknown):
+            ask(transport, server.endpoint)
+        assert ask(transport, server.endpoint).body == b"{}"
 
 
 @pytest.mark.parametrize("answer", DOUBTFUL.values(), ids=DOUBTFUL)
