@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 
 from stratctl.core.event import Execution, Instruction, Intent, RowOutcome, RowResult
 from stratctl.core.money import QUANTITY_DIGITS, NotExact, minor_digits, truncate_units
@@ -134,7 +135,7 @@ def _adds_up(execution: Execution, sent_minor: int, currency: str) -> bool:
     """Whether the buys' notional amounts are what was sent, within one minor unit per leg."""
     unit_e24 = _unit_e24(currency)
     legs = [leg for leg in execution.instructions if leg.side == "buy"]
-    bought_e24 = sum(_notional_e24(leg) or 0 for leg in legs if leg.amount_type == "notional")
+    bought_e24 = sum([_notional_e24(leg) or 0 for leg in legs if leg.amount_type == "notional"])
     return abs(bought_e24 - sent_minor * unit_e24) <= len(legs) * unit_e24
 
 
@@ -231,6 +232,7 @@ def _exact_e24(text: str) -> int | None:
         return None
 
 
+@lru_cache(maxsize=100)
 def _unit_e24(currency: str) -> int:
     """One minor unit of the currency."""
     unit_e24: int = 10 ** (QUANTITY_DIGITS - minor_digits(currency))
@@ -238,4 +240,4 @@ def _unit_e24(currency: str) -> int:
 
 
 def _trade_ids(execution: Execution) -> tuple[str, ...]:
-    return tuple(trade for leg in execution.instructions for trade in leg.trade_ids)
+    return tuple(chain.from_iterable([leg.trade_ids for leg in execution.instructions]))

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -517,39 +517,32 @@ def _executions(records: list[dict[str, Any]]) -> tuple[Execution, ...]:
 
 
 def _plain_executions(records: list[dict[str, Any]]) -> tuple[Execution, ...]:
-    """All of them, checked together; none where one of them must be looked at by itself."""
+    """All of them, checked together, field by field; none where one of them must be looked at by
+    itself."""
     try:
-        heads = list(map(_HEAD, records))
         legs = [list(map(_LEG, record["instructions"])) for record in records]
+        heads: list[Any] = list(zip(*map(_HEAD, records), strict=True))
     except (KeyError, TypeError):
         return ()
-    flat = list(chain.from_iterable(legs))
-    texts = chain(chain.from_iterable(heads), chain.from_iterable([leg[:-1] for leg in flat]))
-    lists = [leg[-1] for leg in flat]
-    if set(map(type, texts)) != {str} or not set(map(type, lists)) <= {list}:
+    fields: list[Any] = list(zip(*chain.from_iterable(legs), strict=True)) or [()] * _LEG_FIELDS
+    *texts, lists = fields
+    if set(map(type, chain(*heads, *texts))) != {str} or not set(map(type, lists)) <= {list}:
         return ()
     trade_ids = list(chain.from_iterable(lists))
     if not set(map(type, trade_ids)) <= {str}:
         return ()
-    ids, codes = [*trade_ids], []
-    for execution_id, operation_id, code, *_ in heads:
-        ids += (execution_id, operation_id)
-        codes.append(code)
-    if not (_fits_each(ids, _are_uuids) and _fits_each(codes, _CODES.fullmatch)):
+    ids, operation_ids, codes, *_ = heads
+    if not (
+        _fits_each([*trade_ids, *ids, *operation_ids], _are_uuids)
+        and _fits_each(codes, _CODES.fullmatch)
+    ):
         return ()
-    found = []
-    for head, own in zip(heads, legs, strict=True):
-        said: list[Any] = [*head, tuple(map(_leg, own))]
-        found.append(Execution(*said))
-    return tuple(found)
+    flat = map(Instruction, *texts, map(tuple, lists))
+    own = [tuple(islice(flat, len(each))) for each in legs]
+    return tuple(map(Execution, *heads, own))
 
 
-def _leg(fields: Sequence[Any]) -> Instruction:
-    said: list[Any] = [*fields[:-1], tuple(fields[-1])]
-    return Instruction(*said)
-
-
-def _fits_each(found: list[str], fits: Callable[[Lines], object]) -> bool:
+def _fits_each(found: Sequence[str], fits: Callable[[Lines], object]) -> bool:
     lines = "\n".join(found) + "\n"
     return lines.count("\n") == len(found) and bool(fits(lines))
 
@@ -579,6 +572,7 @@ _INSTRUCTION_FIELDS = (
 )
 """The provider's names, in the order of Instruction's own."""
 _LEG: Callable[[Any], Any] = itemgetter(*_INSTRUCTION_FIELDS, "trade_ids")
+_LEG_FIELDS = len(_INSTRUCTION_FIELDS) + 1
 _HEAD: Callable[[Any], Any] = itemgetter(
     "id", "operation_id", "participant_code", "status", "status_reason"
 )
