@@ -35,6 +35,13 @@ class File:
         self.ledger = Ledger()
         """The durable lines, understood."""
 
+    def spoil(self, place: int) -> None:
+        """A bit of what is there flips."""
+        data = bytearray(self.seen)
+        data[place] ^= 1
+        self.seen = self.durable = self.synced = bytes(data)
+        self.spoiled = f"byte {place} was changed"
+
 
 class Disk:
     """Files by path, and who holds which lock. Machines may share one, and not see each other's

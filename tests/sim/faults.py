@@ -30,6 +30,7 @@ POST_FAULTS = (
     NetFault("lost_before", "timeout_before"),
     NetFault("lost_after", "timeout_after"),
     NetFault("late", "late", seconds=3),
+    NetFault("later", "late", seconds=31),
     NetFault("too_late", "late", seconds=70),
     NetFault("reset_before", "reset_before"),
     NetFault("reset_after", "reset_after"),

@@ -164,7 +164,7 @@ class Invariants:
             self.i3_audit_verifies(machine)
 
     def _count_what_happened(self) -> None:
-        """Ends of Operations that the matrix asks for."""
+        """Ends of Operations that the matrix asks for; they count from the beginning."""
         for (reason,) in self.world.provider.world.store.rows("SELECT reason FROM operation"):
             if reason == "partial_success":
                 self.world.reached("partly_rejected")
@@ -423,7 +423,8 @@ class Invariants:
         for other, who, file in sent:
             if other == body:
                 continue
-            self.world.reached("other_body")
+            mode = self.world.provider.world.switches["same_id_other_body"]
+            self.world.reached(f"other_body_{mode}", machine, request_id)
             if file is not machine.journal or (not machine.locks and who is not machine):
                 self.world.limited(APART)
                 continue
@@ -574,6 +575,8 @@ class Invariants:
     def distrusts(self, machine: Machine, problems: dict[str, str]) -> None:
         """These Strategies (by id) were read by the machine and not believed, or were."""
         for strategy_id, problem in problems.items():
+            if problem:
+                self.world.history.add("distrusted", problem.partition(":")[0], machine)
             self._distrusted.setdefault(machine.name, {})[strategy_id] = problem
 
     # --- I9 ---------------------------------------------------------------------------------------

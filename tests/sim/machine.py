@@ -34,6 +34,9 @@ from tests.sim.space import PlainSpace
 if TYPE_CHECKING:
     import httpx
 
+    from stratctl.core.report import Progress
+    from stratctl.core.settings import Configuration
+    from stratctl.core.state import Booked, Live
     from tests.sim.shape import Version
     from tests.sim.world import Universe
 
@@ -95,8 +98,9 @@ class Machine:
                 return
         self.world.invariants.settled(self, SETTLING_RUNS_MAX + 1)
 
-    def run(self, version: Version) -> None:
-        """One apply in a process of its own, to its end or its death."""
+    def run(self, version: Version, apply: Callable[[], Applied] | None = None) -> None:
+        """One apply in a process of its own, to its end or its death; ``apply`` does it in place of
+        the usual one."""
         world, self.version = self.world, version
         self._task, self._children = world.scheduler.current, []
         self.stopping, self._dying, self.sent = False, "", 0
@@ -108,7 +112,7 @@ class Machine:
         world.history.add(BEGAN, str(version.number), self)
         failed: Exception | None = None
         try:
-            ended = self._apply(version)
+            ended = self._apply(version) if apply is None else _word_of(apply())
         except PowerLoss:
             self._task.killed = False
             for child in self._children:
@@ -326,6 +330,14 @@ class SimSession(Session):
     def writer(self) -> Writer:
         """As it is, but for its lock."""
         return cast(Writer, self._once("writer"))
+
+    def read_live(self, configuration: Configuration, booked: Booked, progress: Progress) -> Live:
+        """As it is; and what of it was not believed is told."""
+        live = super().read_live(configuration, booked, progress)
+        self._machine.world.invariants.distrusts(
+            self._machine, {each.id or "": each.problem or "" for each in live.strategies}
+        )
+        return live
 
     def _once(self, name: str) -> object:
         """Python 3.11 holds a lock of all sessions together while a cached property is made, and

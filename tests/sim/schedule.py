@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from tests.sim.bugs import PLANTED
 from tests.sim.chance import Chance
+from tests.sim.matrix import reacted
 from tests.sim.shape import a_shape
 from tests.sim.world import Universe
 
@@ -28,6 +29,8 @@ class Result:
     steps: int
     failure: str = ""
     """Empty, or what was found in one line."""
+    reacted: frozenset[tuple[int, str]] = frozenset()
+    """(row of the matrix, kind of fault) whose fault happened and whose reaction was seen."""
     limits: tuple[str, ...] = ()
     """Documented limits that kept an invariant from holding."""
     choices: tuple[int, ...] = ()
@@ -59,6 +62,7 @@ def run_schedule(seed: int, *, replay: Sequence[int] | None = None, bug: str = "
         counts=world.counts,
         steps=world.scheduler.steps,
         failure=failure,
+        reacted=frozenset(reacted(world.history)),
         limits=tuple(sorted(world.limits)),
         choices=tuple(chance.made),
         lines=tuple(world.scheduler.lines),

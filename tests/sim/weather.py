@@ -40,6 +40,7 @@ class Weather:
             ("clog", self.clog),
             ("skew", self.skew),
             ("calendar", self.days_pass),
+            ("bit_flip", self.flip_a_bit),
         )
 
     def blow(self) -> None:
@@ -53,7 +54,8 @@ class Weather:
                     continue
                 world.faults_left -= 1
             world.scheduler.note(f"* {name}")
-            world.reached(name)
+            if name != "foreign":
+                world.reached(name)
             event()
 
     def merge(self) -> None:
@@ -89,6 +91,7 @@ class Weather:
         strategy_id, code = self.world.chance.pick(rows)
         name = str(uuid.UUID(int=len(self.foreign) + 1, version=4))
         self.foreign[name] = code
+        self.world.reached("foreign", about=code)
         body = {
             "participants": [{"participant_code": code, "amount": "77.00"}],
             "allocations": [{"underlying_currency": "BTC", "weight": "1"}],
@@ -127,6 +130,15 @@ class Weather:
         """A machine's clock jumps."""
         machine = self.world.chance.pick(self.world.machines)
         machine.skew_ms = self.world.chance.pick((-30_000, 30_000, 90_000, -90_000, 86_400_000))
+
+    def flip_a_bit(self) -> None:
+        """Somewhere in a journal one bit is another one, and the disk does not say so."""
+        machine = self.world.chance.pick(self.world.machines)
+        file = machine.journal
+        in_use = any(each.running for each in self.world.machines if each.journal is file)
+        if file.synced and not in_use and not file.spoiled:
+            self.world.reached("bit_flipped", machine)
+            file.spoil(self.world.chance.below(len(file.synced) - 1))
 
     def days_pass(self) -> None:
         """Everybody goes home."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stratctl.core.tables import Workspace
 from stratctl.sandbox.embed import Sandbox, open_sandbox
@@ -12,7 +12,7 @@ from stratctl.sandbox.messages import Request, Response
 from stratctl.sandbox.provider import Provider
 from tests.sim.chance import Chance
 from tests.sim.disk import Disk
-from tests.sim.history import FAULT, History
+from tests.sim.history import ARRIVED, FAULT, History
 from tests.sim.invariants import Invariants
 from tests.sim.machine import Machine
 from tests.sim.scheduler import Scheduler
@@ -78,6 +78,10 @@ class Universe:
         self.limits: Counter[str] = Counter()
         """How often a documented limit kept an invariant from holding."""
         self.history = History(self)
+        self.forced: list[str] = []
+        """Faults that happen at the first place where each of them can, one after the other: a
+        name, or a part of where it is, a bar, and a name."""
+        self._arrived: list[dict[str, Any]] = []
         self.script: Callable[[Machine, str], None] = lambda machine, port: None
         """What a named scenario does at a port."""
         shared = shape.arrangement not in (ALONE, PRIVATE)
@@ -97,7 +101,7 @@ class Universe:
         for name in shape.switches:
             self.reached(name)
         if shared and shape.machines > 1:
-            self.reached("two_applies")
+            self.reached("two_unlocked" if shape.arrangement == UNLOCKED else "two_locked")
         if not shared and shape.machines > 1:
             self.reached("forked")
         self.scheduler.after_step = self.invariants.after_step
@@ -154,6 +158,14 @@ class Universe:
 
     def fault(self, what: str, options: Sequence[T], *, often: int = 1) -> T | None:
         """One of these faults, if there is to be one here; ``often`` times as likely as usual."""
+        for forced in self.forced[:1]:
+            where, _, name = forced.rpartition("|")
+            fitting = [one for one in options if str(getattr(one, "name", one)) == name]
+            fitting = fitting if where in what else []
+            if fitting:
+                self.forced.pop(0)
+                self.scheduler.note(f"! {what} {forced}")
+                return fitting[0]
         if self.calm or self.faults_left <= 0 or not options or not self.shape.permille:
             return None
         if not self.chance.happens(self.shape.permille * often):
@@ -179,8 +191,19 @@ class Universe:
     # --- requests ---------------------------------------------------------------------------------
 
     def handle(self, request: Request) -> Response:
-        """The provider gets a request."""
-        return self.provider.handle(request, self.clock)
+        """The provider gets a request, and before it those that were late."""
+        answer = self.provider.handle(request, self.clock)
+        if any(self.counts[kind] for kind in ("late", "later", "too_late")):
+            self._notice_arrivals()
+        return answer
+
+    def _notice_arrivals(self) -> None:
+        """What was under way has come to the provider."""
+        for entry in self.provider.log():
+            came = entry["fault"] == "late" and entry["status"]
+            if came and not any(entry is each for each in self._arrived):
+                self._arrived.append(entry)
+                self.history.add(ARRIVED, str(entry["status"]), about=entry["request_id"] or "")
 
     def late_requests(self) -> list[Request]:
         """Requests that are under way and whose signatures will be alive when they arrive."""
