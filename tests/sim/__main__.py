@@ -75,11 +75,11 @@ def main(arguments: list[str]) -> int:
     for reason, number in sorted(limits.items()):
         print(f"documented limit in {number} schedules: {reason}")
     applies = [row for row in ROWS if row.reactions]
-    missing = unreached(met | in_schedules)
+    missing, alone = unreached(met | in_schedules), unreached(in_schedules)
     print(
         f"fault matrix: in {len(applies) - len(missing)} of {len(applies)} rows that apply the"
-        f" fault was met with the reaction it demands ({len(applies) - len(unreached(in_schedules))} in"
-        f" schedules of chance alone); {len(ROWS) - len(applies)} do not apply"
+        f" fault was met with the reaction it demands ({len(applies) - len(alone)} in schedules of"
+        f" chance alone); {len(ROWS) - len(applies)} do not apply"
     )
     for row, kinds in missing:
         print(f"row {row.number}, {row.fault}: no reaction was seen to {', '.join(kinds)}")
