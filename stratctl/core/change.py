@@ -112,3 +112,8 @@ class Changes:
     managed_before: int
     """How many participants we managed before, removed ones included."""
     unmanaged: int
+    retargeted: int
+    """How many rows ask for a rebalance, or would if they drift, at most: without any, nobody
+    looks."""
+    stopped: int
+    """How many rows something stops."""

@@ -39,6 +39,8 @@ def diff(desired: Desired, live: Live) -> Changes:
         removed=removed,
         managed_before=managed_before,
         unmanaged=unmanaged,
+        retargeted=compared.counts.retargeted,
+        stopped=compared.counts.stopped,
     )
 
 

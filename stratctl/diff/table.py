@@ -166,6 +166,8 @@ class Counts(NamedTuple):
     homeless: int = 0
     backwards: int = 0
     leaving: int = 0
+    retargeted: int = 0
+    stopped: int = 0
     unnamed: int = 0
     """Live and not managed."""
     unmanaged: int = 0
@@ -257,6 +259,7 @@ def _counts(compared: Table) -> Counts:
         f"""
         SELECT
             count(*) FILTER (is_homeless), count(*) FILTER (backwards), count(*) FILTER (leaving),
+            count(retarget), count(stopped),
             count(*) FILTER (NOT is_managed),
             count(*) FILTER (NOT is_managed AND trader_id IS NOT NULL)
         FROM {compared}

@@ -25,6 +25,8 @@ def released(
     A refusal is never retried by itself: the same request would be refused again, or move money
     at a time that nobody chose. All are released or none, so that the number says which.
     """
+    if not changes.stopped:
+        return changes, ()
     space = changes.rows.workspace
     parked = space.one(f"SELECT count(*) FROM {changes.rows} WHERE stopped = '{RULE}'")[0]
     covering = next((each for each in valid if parked and covers(each, RULE, parked)), None)
@@ -33,7 +35,7 @@ def released(
     freed = {column: f"CASE WHEN stopped <> '{RULE}' THEN {column} END" for column in _STOPS}
     columns = ", ".join(f"{freed.get(column, column)} AS {column}" for column in CHANGE_ROWS)
     rows = space.select("released", CHANGE_ROWS, f"SELECT {columns} FROM {changes.rows}")
-    return replace(changes, rows=rows), (covering,)
+    return replace(changes, rows=rows, stopped=changes.stopped - parked), (covering,)
 
 
 _STOPS = ("stopped", "stopped_detail")

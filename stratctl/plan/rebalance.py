@@ -240,16 +240,7 @@ def rebalance_rows(
     provider sells assets that a rebalance leaves out, and omission is not a sale.
     """
     space = changes.rows.workspace
-    candidates = space.select(
-        "candidates",
-        CANDIDATE_ROWS,
-        _CANDIDATES.format(
-            changes=changes.rows,
-            targets=terms.targets,
-            flows=moved_once(flows) if terms.sends_both else flows,
-        ),
-        of=changes.rows,
-    )
+    candidates = _candidates(changes, terms, flows)
     parts = parts_of(candidates, live, terms, aims)
     judged = _judged(candidates, parts, terms, _cut(candidates, aims) if aims else None)
     if terms.freezes:
@@ -294,6 +285,23 @@ def rebalance_rows(
     )
 
 
+def _candidates(changes: Changes, terms: Terms, flows: Table) -> Table:
+    """CANDIDATE_ROWS: whoever may be rebalanced, with its flow."""
+    space = changes.rows.workspace
+    if not changes.retargeted:
+        return space.table("candidates", CANDIDATE_ROWS)
+    return space.select(
+        "candidates",
+        CANDIDATE_ROWS,
+        _CANDIDATES.format(
+            changes=changes.rows,
+            targets=terms.targets,
+            flows=moved_once(flows) if terms.sends_both else flows,
+        ),
+        of=changes.rows,
+    )
+
+
 def _blocked(changes: Changes, judged: Table, terms: Terms) -> Table:
     """What stands in the way: an unnamed asset, a missing price, a rest after the last rebalance,
     or a stop that was known before.
@@ -327,7 +335,7 @@ def _blocked(changes: Changes, judged: Table, terms: Terms) -> Table:
           AND (retarget IN ('changed', 'epoch') OR flag_differs
                OR forfeited_in_minor > 0 OR forfeited_out_minor > 0)
         """,
-        of=changes.rows,
+        of=changes.rows if changes.stopped else judged,
     )
 
 
@@ -604,6 +612,8 @@ def refuse_dropped_assets(changes: Changes, live: Live) -> None:
     Raises InputError for each asset of a last satisfied target that is still held and that the
     new target does not name.
     """
+    if not changes.retargeted:
+        return
     space = changes.rows.workspace
     last = space.rows(
         f"""

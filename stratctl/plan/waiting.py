@@ -90,7 +90,8 @@ def exits_kept(changes: Changes, blocked: Table) -> Changes:
     space = changes.rows.workspace
     kept = "leaving AND stopped IS NULL AND reason IN ('stale_flow', 'side_forbids')"
     joined = f"{changes.rows} AS change LEFT JOIN {blocked} USING (strategy, participant_code)"
-    if not space.rows(f"SELECT 1 FROM {joined} WHERE {kept} LIMIT 1", of=blocked):
+    found = space.rows(f"SELECT count(*) FROM {joined} WHERE {kept}", of=blocked)
+    if found in ([], [(0,)]):
         return changes
     columns = ", ".join(
         f"CASE WHEN {kept} THEN reason ELSE stopped END AS stopped"
@@ -99,4 +100,4 @@ def exits_kept(changes: Changes, blocked: Table) -> Changes:
         for column in CHANGE_ROWS
     )
     rows = space.select("kept", CHANGE_ROWS, f"SELECT {columns} FROM {joined}")
-    return replace(changes, rows=rows)
+    return replace(changes, rows=rows, stopped=changes.stopped + found[0][0])
