@@ -26,7 +26,7 @@ READ_SECONDS = 30.0
 CONNECTIONS_MAX = 64
 """One for each Strategy that is applied at the same time; opened when they are needed."""
 ANSWER_SECONDS = 60.0
-"""From the first byte sent to the last byte read; a slow drip does not hold us for longer."""
+"""For an answer to come in whole; a slow drip does not hold us for longer."""
 
 _TIMEOUTS = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS).as_dict()
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")

@@ -189,7 +189,7 @@ def test_our_own_operation_in_flight_without_a_journal_stops_the_strategy() -> N
 
 def test_a_foreign_operation_blocks_its_rows_and_counts() -> None:
     """In flight it makes its participants busy and no others; settled, it counts in full."""
-    world, strategy_id, operation_id = enrolled()
+    world, strategy_id, operation_id = enrolled(settling_ms="4000")  # longer than any read takes
     known = booked(world.workspace, operations=(done(strategy_id, 1, operation_id),))
     foreign = call(Verb.TOP_UP, strategy_id, 0, {"P00002": "5.00"}, request_id=FOREIGN_ID)
     world.send(foreign)
