@@ -24,6 +24,7 @@ from stratctl.core.tables import Workspace
 if TYPE_CHECKING:
     from stratctl.core.diagnostic import Diagnostic
     from stratctl.core.explanation import Explained
+    from stratctl.core.ledgers import Reconciliation
     from stratctl.core.plan import Acknowledgement, Plan
     from stratctl.core.report import (
         Adoption,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         AuditReport,
         Formatted,
         Progress,
-        Reconciliation,
         Resolved,
         Status,
         Strangers,

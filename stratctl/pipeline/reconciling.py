@@ -11,8 +11,8 @@ from stratctl.apply.proof import Incomplete, judge, nobody
 from stratctl.core.diagnostic import Span
 from stratctl.core.errors import InputError, NotFound
 from stratctl.core.event import Intent, Outcome
+from stratctl.core.ledgers import LedgerDifference, LiveDifference, Reconciliation
 from stratctl.core.money import PRICE_DIGITS, format_amount, minor_digits
-from stratctl.core.report import LedgerDifference, LiveDifference, Reconciliation
 from stratctl.core.words import count
 from stratctl.documents import problem
 from stratctl.journal.record import Adopted

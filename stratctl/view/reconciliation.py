@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from stratctl.core.ledgers import LedgerDifference, LiveDifference, Reconciliation
 from stratctl.core.money import PRICE_DIGITS, format_amount, format_units, minor_digits
-from stratctl.core.report import LedgerDifference, LiveDifference, Reconciliation
 from stratctl.view import json
 from stratctl.view.audit import csv_line
 from stratctl.view.text import BLOCKED, WIDTH, Paint, count, money, safe, wrapped

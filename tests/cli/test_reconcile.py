@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stratctl.cli.exits import Exit
+from stratctl.core.ledgers import Reconciliation
 from stratctl.core.money import format_amount
-from stratctl.core.report import Reconciliation
 from stratctl.core.state import Verb
 from stratctl.core.tables import Workspace
 from stratctl.journal.record import AdoptedRow

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from stratctl import pipeline
 from stratctl.core.event import Answer, Event, Intent, IntentRow, Outcome
-from stratctl.core.report import LiveDifference, Reconciliation
+from stratctl.core.ledgers import LiveDifference, Reconciliation
 from stratctl.core.surroundings import Surroundings
 from stratctl.journal.chain import read
 from stratctl.journal.record import NO_PREVIOUS, Adopted, Word, encode
