@@ -11,11 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.sim import steps
 from tests.sim.chance import Chance
+from tests.sim.disk import Disk
+from tests.sim.machine import word_of
 from tests.sim.matrix import reacted
 from tests.sim.runs import apply_really, plan_really
 from tests.sim.scheduler import PowerLoss
-from tests.sim.shape import ALONE, LOCKED, PRIVATE, UNLOCKED, Shape, Version
+from tests.sim.shape import ALONE, BRANCH, LOCKED, PRIVATE, UNLOCKED, Shape, Version
 from tests.sim.world import Universe
 from tests.worlds import Declared, World, strategy
 
@@ -35,16 +38,18 @@ class Drill:
     act: Act
     arrangement: str = ALONE
     real: bool = False
+    second: str = "1500"
+    """What the second version declares for the first participant."""
     sold: str = "100"
-    """What the second version declares as withdrawn."""
+    """What it declares as withdrawn for the other one."""
     switches: dict[str, str] = field(default_factory=dict)
 
 
-def _versions(sold: str) -> tuple[Version, ...]:
+def _versions(second: str, sold: str) -> tuple[Version, ...]:
     more = "800" if sold != "0" else "900"
     rows = (
         [Declared(P, "1000"), Declared(Q, "800")],
-        [Declared(P, "1500"), Declared(Q, more, withdrawn=sold)],
+        [Declared(P, second), Declared(Q, more, withdrawn=sold)],
         [Declared(P, "1700"), Declared(Q, more, withdrawn=sold)],
     )
     return tuple(
@@ -61,7 +66,7 @@ def drilled(kind: str) -> tuple[str, str, frozenset[tuple[int, str]]]:
         machines=1 if drill.arrangement == ALONE else 2,
         runs=0,
         real=drill.real,
-        versions=_versions(drill.sold),
+        versions=_versions(drill.second, drill.sold),
         switches=drill.switches,
         faults=0,
         permille=0,
@@ -242,7 +247,7 @@ def _price(world: Universe) -> None:
         approved = plan_really(machine, version)
         world.reached("price")
         world.sandbox.control("price", {"BTC": "90000", "ETH": "4500", "SOL": "225"})
-        machine.run(version, lambda: apply_really(machine, version, approved))
+        machine.run(version, lambda: word_of(apply_really(machine, version, approved)))
 
     world.scheduler.spawn(machine.name, run)
     world.scheduler.run()
@@ -278,6 +283,74 @@ def _other_body(mode: str) -> Drill:
     return Drill(act, PRIVATE, sold="0", switches={"same_id_other_body": mode})
 
 
+def _told(how: str) -> Drill:
+    return Drill(_at("> POST", lambda world, machine: machine.told_to_stop(how)))
+
+
+def _rolled_back(world: Universe) -> None:
+    """An administrator winds the branch back, and after it was noticed puts it right again."""
+    remote = world.remote
+    newest = remote.head
+    world.reached("rolled_back")
+    remote.file.spoiled = "the branch was wound back"
+    remote.stand_at(remote.before(newest))
+    _apply(world, (world.machines[0], 2))
+    remote.stand_at(newest)
+    remote.file.spoiled = ""
+
+
+def _step(world: Universe, step: Callable[[Machine], str], number: int = 2) -> str:
+    """Something other than an apply; how it ended."""
+    machine, version = world.machines[0], world.versions[number - 1]
+    world.scheduler.spawn(machine.name, lambda: machine.run(version, lambda: step(machine)))
+    world.scheduler.run()
+    return machine.ended[-1]
+
+
+def _halted(world: Universe) -> None:
+    assert _step(world, steps.halt) == "0"
+    before = world.invariants.mutations
+    _apply(world, (world.machines[0], 2))
+    assert world.machines[0].ended[-1] == "GuardRefused"
+    assert world.invariants.mutations == before
+    assert _step(world, steps.resume) == "0"
+    _apply(world, (world.machines[0], 2))
+    assert world.invariants.mutations > before
+
+
+def _recovered(world: Universe) -> None:
+    _dies("killed").act(world)
+    assert any(not call.ended for call in world.machines[0].journal.ledger)
+    world.script = _quiet
+    assert _step(world, steps.recover) == "0"
+    assert all(call.ended for call in world.machines[0].journal.ledger)
+
+
+def _adopted(world: Universe) -> None:
+    """Somebody else moved 77; it is declared, adopted, and only the rest is sent."""
+    world.weather.foreign_operation(P)
+    _wait(world, 60_000)
+    world.declared_foreign.add(P)
+    ((name,),) = world.provider.world.store.rows(
+        "SELECT id FROM operation WHERE request_id = ?", tuple(world.weather.foreign)
+    )
+    assert _step(world, lambda machine: steps.adopt(machine, name)) == "0"
+    _apply(world, (world.machines[0], 2))
+    assert sorted(world.invariants.moved().values())[-1] == [157_700, 0]
+
+
+def _rebuilt(world: Universe) -> None:
+    """The journal is lost with its disk, and built anew before anything else is applied."""
+    machine = world.machines[0]
+    machine.disk, machine.lost_journal = Disk(), True
+    assert _step(world, steps.rebuild, 1) == "0"
+    world.invariants.at_the_end()
+    world.limits.clear()
+    _apply(world, (machine, 2))
+    world.invariants.at_the_end()
+    assert not world.limits
+
+
 NET = (
     ("lost_before", "lost_after", "late", "later", "too_late", "reset_before", "reset_after"),
     ("half_json", "get_reset", "get_half_json", "limited", "limited_for", "get_limited", "503"),
@@ -311,6 +384,15 @@ DRILLS: dict[str, Drill] = {
     "two_locked": Drill(_both, LOCKED),
     "two_unlocked": Drill(_both, UNLOCKED),
     "forked": Drill(_both, PRIVATE),
+    "push_lost": Drill(_meets("push_lost").act, BRANCH),
+    "push_unanswered": Drill(_meets("push_unanswered").act, BRANCH),
+    "rolled_back": Drill(_rolled_back, BRANCH),
+    "interrupted": _told("interrupted"),
+    "terminated": _told("terminated"),
+    "halted": Drill(_halted),
+    "recovered": Drill(_recovered),
+    "adopted": Drill(_adopted, real=True, second="1577", sold="0"),
+    "rebuilt": Drill(_rebuilt, real=True),
     "old_configuration": Drill(_old_job),
     "person_closed": Drill(_before(_closes_one), sold="0"),
     "all_rejected": Drill(_before(_closes_everybody)),
@@ -323,4 +405,5 @@ DRILLS: dict[str, Drill] = {
     ),
     **{f"other_body_{mode}": _other_body(mode) for mode in ("replay", "400", "409", "422")},
 }
-"""Kind of fault -> how it is brought about. Together they reach every row of the matrix."""
+"""Kind of fault -> how it is brought about. Together they reach every row of the matrix; some are
+no faults, and what people do."""

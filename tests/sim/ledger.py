@@ -121,7 +121,7 @@ class Ledger:
             for each in line["operations"]:
                 self.adopted |= {each["request_id"], each["operation_id"]} - {""}
         elif kind in ("halt", "resume"):
-            self.halted = kind == "halt"
+            self.halted = kind == "halt" and not line["exits_only"]
         elif request_id in self.calls and kind in ("attempt", "answer", "outcome", "abandoned"):
             self._tell(self.calls[request_id][-1], kind, line)
 

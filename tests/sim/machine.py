@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,6 +13,7 @@ from stratctl.core.event import Event
 from stratctl.core.plan import Plan
 from stratctl.core.report import Applied
 from stratctl.core.secret import Secret
+from stratctl.journal.branch import GitBranch
 from stratctl.journal.directory import Directory
 from stratctl.journal.store import Place
 from stratctl.live.auth import Credentials
@@ -27,9 +29,11 @@ from tests.sim.disk import JOURNAL, Disk, File, MachineDisk
 from tests.sim.history import BEGAN, ENDED, EVENT
 from tests.sim.net import Net
 from tests.sim.plain import apply_plainly
+from tests.sim.remote import Baton, FakeGit
 from tests.sim.runs import apply_really, plan_really
 from tests.sim.scheduler import InTurn, PowerLoss, Task, Workers
 from tests.sim.space import PlainSpace
+from tests.sim.steps import STEPS, resume
 
 if TYPE_CHECKING:
     import httpx
@@ -37,12 +41,16 @@ if TYPE_CHECKING:
     from stratctl.core.report import Progress
     from stratctl.core.settings import Configuration
     from stratctl.core.state import Booked, Live
+    from stratctl.journal.store import Journal
     from tests.sim.shape import Version
     from tests.sim.world import Universe
 
 GAPS_SECONDS = (1, 5, 30, 120)
 PAUSES_SECONDS = (5, 55, 200, 600)
 DEATHS = ("killed", "power_lost", "runner_lost")
+SIGNALS = ("interrupted", "terminated")
+PATIENCE_MS = 10_000
+"""How long whoever sends SIGTERM waits before SIGKILL."""
 SETTLING_RUNS_MAX = 6
 """So often a machine is let try; what is allowed is for I4."""
 
@@ -55,7 +63,13 @@ class Machine:
     ) -> None:
         self.world, self.name, self.disk = world, name, disk
         self.locks, self.shared = locks, shared
+        self.git = FakeGit(world.remote)
+        """Its repository, where the journal is on a branch."""
         self.skew_ms = 0
+        self.sent_at_stop = 0
+        """What the current run had sent when it was told to stop."""
+        self._dies_ms = 0
+        """When a run that was told to stop is killed; 0: nobody waits for it to stop."""
         self.lost_journal = False
         """A journal of this machine was lost or given up: another one began."""
         self.running = False
@@ -84,13 +98,16 @@ class Machine:
         """Some applies, whatever becomes of each."""
         for _ in range(self.world.shape.runs):
             self.world.scheduler.sleep(self.world.chance.pick(GAPS_SECONDS) * 1000)
-            self.run(self._some_version())
+            self.run(self._some_version(), self._some_step())
 
     def settle(self) -> None:
         """With faults off: apply until an apply has nothing to do, then once more."""
-        newest = self.world.shape.versions[-1]
+        newest = self.world.versions[-1]
+        if self._halted:
+            self.world.scheduler.sleep(self._lease_ms)
+            self.run(newest, partial(resume, self))
         for runs in range(1, SETTLING_RUNS_MAX + 1):
-            self.world.scheduler.sleep(400_000)
+            self.world.scheduler.sleep(self._lease_ms)
             before = self.world.invariants.mutations
             self.run(newest)
             if self.world.invariants.mutations == before and self.ended[-1] in ("0", "parked"):
@@ -98,12 +115,23 @@ class Machine:
                 return
         self.world.invariants.settled(self, SETTLING_RUNS_MAX + 1)
 
-    def run(self, version: Version, apply: Callable[[], Applied] | None = None) -> None:
-        """One apply in a process of its own, to its end or its death; ``apply`` does it in place of
-        the usual one."""
+    @property
+    def _halted(self) -> bool:
+        """Whether the newest word about it, durable or not yet, is a halt."""
+        seen = self.journal.seen
+        return seen.rfind(b'"type":"halt"') > seen.rfind(b'"type":"resume"')
+
+    @property
+    def _lease_ms(self) -> int:
+        """Until then a dead machine's lock is over, and its requests are dead."""
+        return 700_000 if self.world.on_a_branch else 400_000
+
+    def run(self, version: Version, act: Callable[[], str] | None = None) -> None:
+        """One apply in a process of its own, to its end or its death; or ``act``, which answers how
+        it ended."""
         world, self.version = self.world, version
         self._task, self._children = world.scheduler.current, []
-        self.stopping, self._dying, self.sent = False, "", 0
+        self.stopping, self._dying, self.sent, self._dies_ms = False, "", 0, 0
         self.runs += 1
         self.running = True
         self.begins()
@@ -112,7 +140,7 @@ class Machine:
         world.history.add(BEGAN, str(version.number), self)
         failed: Exception | None = None
         try:
-            ended = self._apply(version) if apply is None else _word_of(apply())
+            ended = self._apply(version) if act is None else act()
         except PowerLoss:
             self._task.killed = False
             for child in self._children:
@@ -125,7 +153,9 @@ class Machine:
                 world.reached("stale_plan", self)
             if isinstance(error, GuardRefused) and "parked:" in str(error):
                 ended = "parked"
-            world.scheduler.note(f"refused: {error}")
+            # Where a lock is on a branch, the holder is told by its process.
+            told = type(error).__name__ if world.on_a_branch else str(error)
+            world.scheduler.note(f"refused: {told}")
             if isinstance(error, JournalTampered):
                 self._give_the_journal_up()
         except MemoryError:
@@ -152,7 +182,15 @@ class Machine:
     @property
     def journal(self) -> File:
         """The bytes of its journal."""
-        return self.disk.journal
+        return self.world.remote.file if self.world.on_a_branch else self.disk.journal
+
+    def _some_step(self) -> Callable[[], str] | None:
+        """Mostly an apply; or what else people do with a journal."""
+        if not self.world.chance.happens(150):
+            return None
+        step = self.world.chance.pick(STEPS)
+        self.world.scheduler.note(f"step {step.__name__}")
+        return partial(step, self)
 
     def _some_version(self) -> Version:
         """The newest that is merged, or an old checkout."""
@@ -172,7 +210,7 @@ class Machine:
             self.begins()
             version = self._some_version() if self.world.chance.happens(150) else version
         report = apply_really(self, version, approved)
-        return _word_of(report)
+        return word_of(report)
 
     # --- its end ----------------------------------------------------------------------------------
 
@@ -183,7 +221,12 @@ class Machine:
         if self.points == self.dies_at:
             how = self.dies_how
         else:
-            how = self.world.fault(f"death at {where}", (*DEATHS, "exhausted"))
+            how = self.world.fault(f"death at {where}", (*DEATHS, "exhausted", *SIGNALS))
+        if how in SIGNALS and not self.stopping:
+            self.told_to_stop(how)
+            return
+        if how in SIGNALS or (self._dies_ms and self.world.now_ms >= self._dies_ms):
+            how = "killed"
         if how == "exhausted":
             self.world.reached("exhausted", self)
             raise MemoryError(where)
@@ -192,8 +235,15 @@ class Machine:
         if tear is not None:
             tear(self.world.chance.below(1000))
             self.world.reached("torn_write", self)
-        self.die("killed" if self.shared else how)
+        self.die("killed" if self.shared and not self.world.on_a_branch else how)
         raise PowerLoss
+
+    def told_to_stop(self, how: str) -> None:
+        """SIGINT, or SIGTERM: whoever sends the second does not wait for long."""
+        self.stopping, self.sent_at_stop = True, self.sent
+        self.world.reached(how, self)
+        if how == "terminated":
+            self._dies_ms = self.world.now_ms + PATIENCE_MS
 
     def die(self, how: str) -> None:
         """Whatever runs here goes on with a PowerLoss, but for who called this."""
@@ -207,8 +257,8 @@ class Machine:
         if self._dying == "power_lost":
             self.disk.lose_power(self)
         if self._dying == "runner_lost":
-            self.disk = Disk()
-            self.lost_journal = True
+            self.disk, self.git = Disk(), FakeGit(self.world.remote)
+            self.lost_journal = not self.world.on_a_branch
         self.skew_ms = 0
 
     def _give_the_journal_up(self) -> None:
@@ -283,7 +333,7 @@ def _request_of(event: Event) -> str:
     return str(getattr(event, "request_id", ""))
 
 
-def _word_of(report: Applied) -> str:
+def word_of(report: Applied) -> str:
     """The exit code, but for what waits for a person."""
     if report.exit_code == 5 and not report.problems:
         return "parked"
@@ -348,9 +398,31 @@ class SimSession(Session):
 
     @property
     def journal_place(self) -> Place:
-        """On the machine's own disk."""
+        """On the machine's own disk, or on the branch."""
+        if self._machine.world.on_a_branch:
+            git = self._machine.git
+            git.machine = self._machine
+            return GitBranch(
+                self.root,
+                "origin",
+                "journal",
+                self.environment.name,
+                clock=self.now,
+                git=git,
+                monotonic=self.clockwork.monotonic,
+                pause=self.clockwork.sleep,
+            )
         disk = MachineDisk(self._machine, self._machine.disk, locks=self._machine.locks)
         return Directory(JOURNAL.parent, disk)
+
+    def open_journal(self) -> Journal:
+        """As it is; but a lock that is held while something is pushed lets the others go on."""
+        journal = super().open_journal()
+        if self._machine.world.on_a_branch:
+            scheduler = self._machine.world.scheduler
+            for owner, name in ((journal, "_turn"), (journal._store, "_pushing")):
+                setattr(owner, name, Baton(scheduler))
+        return journal
 
     def _connection(
         self, prefix: str, connect: Callable[[Endpoint], httpx.BaseTransport]

@@ -160,6 +160,8 @@ ROWS = (
             "killed": seen.finished_by_a_successor,
             "power_lost": seen.finished_by_a_successor,
             "runner_lost": seen.finished_by_a_successor,
+            "interrupted": seen.no_new_request,
+            "terminated": seen.no_new_request,
         },
         each=True,
     ),
@@ -176,7 +178,17 @@ ROWS = (
         {"old_configuration": seen.old_one_refused},
     ),
     Row(40, "a holder that was paused", {"paused": seen.late_sender_is_harmless}),
-    Row(41, "the journal's remote refuses, forgets or forks", {"forked": seen.apart_and_once}),
+    Row(
+        41,
+        "the journal's remote refuses, forgets or forks",
+        {
+            "push_lost": seen.pushed_again,
+            "push_unanswered": seen.pushed_again,
+            "rolled_back": seen.rollback_refused,
+            "forked": seen.apart_and_once,
+        },
+        each=True,
+    ),
     Row(42, "a plan that is stale", {"stale_plan": seen.plan_refused}),
     Row(
         43,

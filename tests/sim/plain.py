@@ -33,6 +33,7 @@ from stratctl.live.strategies import StrategyRead, StrategyReader
 from stratctl.live.wire import values
 from stratctl.pipeline.planning import PLAN_LIFE
 from stratctl.pipeline.provenance import refuse_old_configuration
+from stratctl.pipeline.refusals import refuse_halted
 from stratctl.pipeline.session import Session, timestamp
 from tests.plan.oracle import Answer, answer
 from tests.sim.space import PlainSpace
@@ -73,6 +74,7 @@ class _Plain:
     def run(self) -> str:
         booked = self.journal.booked(self.space)
         refuse_old_configuration(self.session.provenance, self.session.environment, booked)
+        refuse_halted(booked)
         unfinished = self.recover(self.journal.unfinished())
         booked = self.journal.booked(self.space)
         view = self.read(booked)

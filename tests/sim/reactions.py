@@ -260,6 +260,13 @@ def finished_by_a_successor(history: History, fault: Fact) -> bool:
     return fault.name == "runner_lost" and bool(sent) and any(map(_outcome, later))
 
 
+def no_new_request(history: History, fault: Fact) -> bool:
+    """After a signal at most the request leaves that was announced already, and the run ends."""
+    announced = {f.about for f in history.before(fault, EVENT, "Attempt") if f.run == fault.run}
+    sent = {f.about for f in history.after(fault, SENT, same_run=True)}
+    return sent <= announced and any(True for _ in history.after(fault, ENDED, same_run=True))
+
+
 def swept_again(history: History, fault: Fact) -> bool:
     """The recovery that died was done again, to a run that ended well."""
     return any(end.name in ("0", "parked") for end in history.after(fault, ENDED))
@@ -421,6 +428,19 @@ def stops_cleanly(history: History, fault: Fact) -> bool:
 
 
 # --- journals -------------------------------------------------------------------------------------
+
+
+def pushed_again(history: History, fault: Fact) -> bool:
+    """What became of a push without an answer was asked of the remote, and the run came to its
+    end."""
+    asked = any(True for _ in history.after(fault, "git", "ls-remote", same_run=True))
+    return asked and any(True for _ in history.after(fault, ENDED, same_run=True))
+
+
+def rollback_refused(history: History, fault: Fact) -> bool:
+    """A branch that was wound back: whoever had seen more sends nothing."""
+    ends = history.after(fault, ENDED, "JournalRolledBack")
+    return any(not _sent_in(history, end.run) for end in ends)
 
 
 def apart_and_once(history: History, fault: Fact) -> bool:

@@ -13,10 +13,11 @@ from stratctl.core.tables import Workspace
 from tests.sim.chance import Chance
 from tests.worlds import Declared, World, strategy, vector
 
-ALONE, LOCKED, UNLOCKED, PRIVATE = "alone", "locked", "unlocked", "private"
-ARRANGEMENTS = (ALONE, LOCKED, PRIVATE, PRIVATE, UNLOCKED)
+ALONE, LOCKED, UNLOCKED, PRIVATE, BRANCH = "alone", "locked", "unlocked", "private", "branch"
+ARRANGEMENTS = (ALONE, LOCKED, PRIVATE, PRIVATE, UNLOCKED, BRANCH)
 """One machine; several that share a disk and its lock; several with a journal each, as if every
-lock were broken and every disk new; several that write to one journal and see no lock."""
+lock were broken and every disk new; several that write to one journal and see no lock; several
+whose journal is on a branch of one Git remote, and whose disks are their own."""
 
 TARGETS = (
     Target(vector(BTC="0.6", ETH="0.4"), ("SOL",)),

@@ -84,7 +84,7 @@ def test_another_body_in_the_slot_is_noticed_with_private_journals(mode: str) ->
     applied(world, (one, replace(both[0], world=replace(both[0].world, declared=[]))))
     world.script = pausing(one, "/enroll", 30)
     applied(world, (one, both[0]), (other, both[1]))
-    assert world.counts["other_body"]
+    assert world.counts[f"other_body_{mode}"]
     assert settled(world) == {P: [150_000, 0]}
 
 

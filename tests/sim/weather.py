@@ -80,15 +80,16 @@ class Weather:
         except ValueError:
             return  # Running Operations need more; the provider keeps it.
 
-    def foreign_operation(self) -> None:
-        """Somebody else tops a participant up."""
+    def foreign_operation(self, chosen: str = "") -> None:
+        """Somebody else tops a participant up: this one, or any."""
         rows = self.world.provider.world.store.rows(
             "SELECT s.id, t.participant FROM trader t JOIN strategy s ON s.seq = t.strategy_seq"
             " WHERE t.liquidated = 0 ORDER BY t.seq"
         )
         if not rows:
             return
-        strategy_id, code = self.world.chance.pick(rows)
+        named = [row for row in rows if row[1] == chosen]
+        strategy_id, code = self.world.chance.pick(named or rows)
         name = str(uuid.UUID(int=len(self.foreign) + 1, version=4))
         self.foreign[name] = code
         self.world.reached("foreign", about=code)
@@ -136,7 +137,7 @@ class Weather:
         machine = self.world.chance.pick(self.world.machines)
         file = machine.journal
         in_use = any(each.running for each in self.world.machines if each.journal is file)
-        if file.synced and not in_use and not file.spoiled:
+        if file.synced and not in_use and not file.spoiled and not self.world.on_a_branch:
             self.world.reached("bit_flipped", machine)
             file.spoil(self.world.chance.below(len(file.synced) - 1))
 

@@ -15,8 +15,9 @@ from tests.sim.disk import Disk
 from tests.sim.history import ARRIVED, FAULT, History
 from tests.sim.invariants import Invariants
 from tests.sim.machine import Machine
+from tests.sim.remote import Remote
 from tests.sim.scheduler import Scheduler
-from tests.sim.shape import ALONE, PRIVATE, UNLOCKED, Shape
+from tests.sim.shape import ALONE, BRANCH, PRIVATE, UNLOCKED, Shape
 from tests.sim.space import PlainSpace
 from tests.sim.weather import Weather
 from tests.worlds import PRICES
@@ -85,7 +86,7 @@ class Universe:
         self.script: Callable[[Machine, str], None] = lambda machine, port: None
         """What a named scenario does at a port."""
         shared = shape.arrangement not in (ALONE, PRIVATE)
-        common = Disk()
+        common, self.remote = Disk(), Remote()
         self.machines = [
             Machine(
                 self,
@@ -149,7 +150,7 @@ class Universe:
     @property
     def on_a_branch(self) -> bool:
         """Whether the journal is on a branch of a Git remote."""
-        return False
+        return self.shape.arrangement == BRANCH
 
     @property
     def digest(self) -> str:
