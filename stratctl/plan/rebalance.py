@@ -535,7 +535,7 @@ def _measured(parts: Table, terms: Terms, cut: Table | None = None) -> Table:
 
 
 def _frozen_aside(judged: Table, candidates: Table, parts: Table, terms: Terms) -> Table:
-    """The same verdicts, where only bands are watched, of what is left without frozen assets.
+    """The same verdicts, where bands decide, of what is left without frozen assets.
 
     What nobody can trade is no drift: the other assets are held to their weights among themselves,
     in the bands of their declared weights. A rebalance states an end weight of the frozen asset as
@@ -577,8 +577,8 @@ def _frozen_aside(judged: Table, candidates: Table, parts: Table, terms: Terms) 
 
 
 def _traded(candidates: Table, parts: Table, terms: Terms) -> tuple[Table, Table]:
-    """Who holds frozen assets and is only watched, with the weight of the rest, and that rest with
-    its weights among itself."""
+    """Who holds frozen assets and is judged by bands, with the weight of the rest, and that rest
+    with its weights among itself."""
     space = candidates.workspace
     frozen = space.select(
         "frozen",
@@ -588,7 +588,7 @@ def _traded(candidates: Table, parts: Table, terms: Terms) -> tuple[Table, Table
             {WEIGHT_ONE_E18} - sum(parts.weight_e18) FILTER (side = 'freeze') AS rest_e18
         FROM {parts} AS parts JOIN {candidates} AS candidate USING (strategy, participant_code)
         LEFT JOIN {terms.sides} USING (asset)
-        WHERE retarget = 'watch' GROUP BY ALL
+        WHERE retarget IN ('watch', 'unknown') GROUP BY ALL
         HAVING bool_or(side = 'freeze') AND NOT bool_or(weight_e18 IS NULL OR value_e8 IS NULL)
         """,
     )

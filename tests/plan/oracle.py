@@ -489,7 +489,7 @@ def _decide_rebalance(world: World, case: _Case, sent: str, has_flow: bool, foun
     values = worth(case.has, world.prices)
     after = {a: max(Fraction(0), values.get(a, Fraction(0)) + flow * w) for a, w in named.items()}
     frozen = {asset for asset in named if dict(world.sides).get(asset) == "freeze"}
-    if case.reason == "watch" and frozen:
+    if case.reason in ("watch", "unknown") and frozen:
         rest = 1 - sum(named[asset] for asset in frozen)
         traded = {a: share / rest for a, share in named.items() if a not in frozen} if rest else {}
         own = {asset: named[asset] for asset in traded}
