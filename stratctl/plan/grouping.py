@@ -403,7 +403,8 @@ def _formed(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Itera
 
 def _peeled(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Iterator[Group]:
     """The cheapest vector for those whom it leaves something to trade, and others for the rest."""
-    found = _cheapest(vintages, free, parts_max=1)
+    alone = len(vintages) == 1
+    found = _cheapest(vintages, free, parts_max=PARTS_MAX if alone else 1)
     assert found is not None, "a group is formed only where the shared-vector test passed"
     stranded = found.stranded
     keys = {v.key for v in stranded}
@@ -411,7 +412,7 @@ def _peeled(vintages: tuple[Vintage, ...], free: frozenset[int] | None) -> Itera
     if served:
         yield _group_at(served, found.shares)
     else:
-        assert len(vintages) > 1, "who is grouped has a vector at least alone"
+        assert not alone, "who is grouped has a vector at least alone"
         half = len(vintages) // 2
         yield from _formed(vintages[:half], free)
         stranded = vintages[half:]

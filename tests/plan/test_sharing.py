@@ -294,7 +294,24 @@ def crowds(draw: st.DrawFn) -> Book:
     return Book(tuple(people), band=100, leg=100)
 
 
+ALONE = Book(
+    (
+        Person(0, (-1125, 50, 75)),
+        Person(0, (-975, 50, -75)),
+        Person(0, (-975, -75, 50)),
+        Person(0, (-1125, 75, 50)),
+        Person(1, (-925, -150, 75)),
+        Person(0, (-625, 50, 75)),
+        Person(0, (-925, -150, 75)),
+    ),
+    band=100,
+    leg=100,
+)
+"""One is grouped with nobody, and the vector that sells the least leaves it nothing to trade."""
+
+
 @given(crowds())
+@example(ALONE)
 @settings(max_examples=settings().max_examples // 40)
 def test_nobody_in_a_crowd_is_left_out_of_band_with_nothing_to_trade(book: Book) -> None:
     """Where calls and sells are not proven to be the fewest, the bound says so and still holds."""
