@@ -79,6 +79,9 @@ FAILS_CLOSED = (
 
 FORGOTTEN = "I2: the journal that knew an Operation was lost, and nobody rebuilt it"
 APART = "I5: machines that share no journal sent two bodies under one id; the provider kept one"
+TAKEN = (
+    "I4: an id went to the body of a machine that shares no journal: the other stops, for a person"
+)
 PER_VERB = "I1: ids are one register per verb, and machines knew nothing of each other"
 NO_LOCK = "I3: two writers without a lock spoiled their journal, which the next apply refuses"
 
@@ -333,6 +336,9 @@ class Invariants:
         """Nothing lost: each intent ends with its result, refused or abandoned."""
         for call in machine.journal.ledger:
             if not call.ended and (call.intent["slot"] or call.intent["verb"] == "create"):
+                if self._is_anothers(machine, call):
+                    self.world.limited(TAKEN)
+                    continue
                 raise Violation(f"I2: {call.intent['request_id']} has no end in {machine.name}")
 
     def i2_every_execution_is_recorded_once(self, machine: Machine) -> None:
@@ -423,7 +429,18 @@ class Invariants:
         """Convergence: with faults off at most two runs lead to an empty plan, or to parked
         participants only, and the next apply sends nothing."""
         if runs > RUNS_MAX + 1:
+            if any(self._is_anothers(machine, call) for call in machine.journal.ledger):
+                self.world.limited(TAKEN)
+                return
             raise Violation(f"I4: {machine.name} sent in {runs - 1} runs: {machine.ended[-runs:]}")
+
+    def _is_anothers(self, machine: Machine, call: Call) -> bool:
+        """Whether a call without an end has the id of a body that only another journal knows."""
+        sent = self._bodies[call.intent["request_id"]]
+        return not call.ended and any(
+            file is not machine.journal and hashlib.sha256(body).hexdigest() != call.digest
+            for body, _, file in sent
+        )
 
     # --- I5 ---------------------------------------------------------------------------------------
 
