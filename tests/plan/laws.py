@@ -80,7 +80,7 @@ def idempotent(world: World) -> None:
     again = _plan_again(world, plan)
     assert _fresh_rows(world, plan, again) == []
     assert not len(again.forfeits)
-    assert {call.verb for call in again.calls} <= {Verb.PARTIAL_SELL, Verb.TOP_UP, Verb.FLAGS}
+    assert all(call.rows for call in again.calls), "a Strategy is created or described once"
 
 
 def rejected_rows_come_back(world: World, rejected: frozenset[str]) -> None:
@@ -379,8 +379,10 @@ def _plan_again(world: World, plan: Plan) -> Plan:
 def _fresh_rows(world: World, plan: Plan, again: Plan) -> list[Row]:
     """Rows of a second plan that the first could not have: not the partial sells that were listed
     as too large, or were, nor the top-ups that go with them or not at all; nor flags that nobody
-    saw, of Traders that were not listed before they were topped up."""
+    saw, of Traders that were not listed before they were topped up; nor rebalances of whom a list
+    showed and the provider called not enrolled: what they hold is known once they are."""
     listed = {(h.strategy, h.code) for h in world.holders if h.trader}
+    enrolled = {(row[0], row[3]) for row in rows_of(plan) if row[1] is Verb.ENROLL}
     topped = {(row[0], row[3]) for row in rows_of(plan) if row[1] is Verb.TOP_UP}
     waited = refused(world, plan) | {
         (name, code)
@@ -392,6 +394,7 @@ def _fresh_rows(world: World, plan: Plan, again: Plan) -> list[Row]:
         for row in rows_of(again)
         if not (row[1] in (Verb.PARTIAL_SELL, Verb.TOP_UP) and (row[0], row[3]) in waited)
         and not (row[1] is Verb.FLAGS and (row[0], row[3]) in topped - listed)
+        and not (row[1] is Verb.REBALANCE and (row[0], row[3]) in enrolled & listed)
     ]
 
 
