@@ -23,8 +23,8 @@ from stratctl.core.errors import InputError, StratctlError
 
 def main() -> NoReturn:
     """The console script."""
-    # What lives here lives until the end: to look for circles in it at the usual pace takes a
-    # seventh of the time in which answers are read.
+    # What lives here lives until the end: to look for circles in it at the usual pace is wasted on
+    # large books.
     gc.set_threshold(50_000, 20, 20)
     state = State()
     sys.excepthook = bug_reporter(state)

@@ -31,7 +31,7 @@ def name_of(number: int) -> str:
 
 def close(lines: bytes) -> bytes:
     """What is in the file of a closed segment: the same bytes for the same lines."""
-    # An apply waits for it. Ids do not compress: what takes longer would save a fifteenth.
+    # An apply waits for it, and most of a line are ids, which more effort does not make smaller.
     return gzip.compress(lines, compresslevel=1, mtime=0)
 
 

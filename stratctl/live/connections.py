@@ -1,7 +1,7 @@
 """The way that reads take: connections of the standard library behind httpx's interface.
 
-A read of a large book asks for thousands of pages, and httpx's own transport takes longer over
-each than everything that is done with it. Nothing but the cost differs from ``real_transport``:
+A read of a large book asks for thousands of pages, and httpx's own transport takes longer to ask
+for each than the standard library. Nothing but the cost differs from ``real_transport``:
 HTTP/1.1, no proxies, no redirects, nothing sent twice, certificates always checked. Writes, which
 are few and carry money, do not come this way.
 """
