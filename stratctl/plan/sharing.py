@@ -156,7 +156,9 @@ sized AS (
 ),
 valued AS (
     SELECT sized.*, parts.asset, parts.weight_e18, coalesce(value_e8, 0) AS held_e8,
-        greatest(parts.minimum_e8, 1) AS minimum_e8, bands.band_e18, slop_e8,
+        greatest(parts.minimum_e8, 1) AS minimum_e8, bands.band_e18,
+        -- Of a named exit that is not held, nothing is placed and nothing cut.
+        CASE WHEN parts.weight_e18 = 0 AND value_e8 = 0 THEN 0 ELSE slop_e8 END AS slop_e8,
         retarget IS NOT DISTINCT FROM 'watch' AND NOT unjudged
             AND {narrowest} < scattered_e8 AS may_strand,
         {wanted} AS wanted_e8,

@@ -67,6 +67,8 @@ class Book:
     band: int
     """How far from the target, in money of WHOLE."""
     leg: int
+    exits: tuple[str, ...] = ()
+    """Assets that every target names and sells, and that nobody holds."""
 
 
 def share(target: int, asset: str) -> Fraction:
@@ -101,7 +103,7 @@ def world_of(book: Book, **changes: object) -> World:
             )
         )
     blue = strategy(
-        targets=tuple(Target(one, ()) for one in TARGETS),
+        targets=tuple(Target(one, book.exits) for one in TARGETS),
         rebalance_on="drift",
         drift=Drift((book.band + SLOP) / WHOLE, Fraction(100), Fraction(1)),
     )
@@ -242,7 +244,8 @@ def books(draw: st.DrawFn) -> Book:
             off = (first, -flow - first, 0)
         people.append(Person(target, off))
     leg = draw(st.sampled_from((0, 0, 50, 100)))
-    return Book(tuple(people), max(leg, draw(st.sampled_from((0, 50, 150, 250, 500)))), leg)
+    band = max(leg, draw(st.sampled_from((0, 50, 150, 250, 500))))
+    return Book(tuple(people), band, leg, draw(st.sampled_from(((), ("XRP",)))))
 
 
 STRANDED = Book(
@@ -608,8 +611,15 @@ IDLE = Book(
     leg=0,
 )
 """Somebody without a flow is rebalanced anyway."""
+GONE = replace(APART, exits=("XRP",))
+"""An asset that was sold is still named."""
 
 BENT = {
+    "two minor units of an exit that nobody holds have to be sold": (
+        "CASE WHEN parts.weight_e18 = 0 AND value_e8 = 0 THEN 0 ELSE slop_e8 END AS slop_e8",
+        "slop_e8",
+        GONE,
+    ),
     "a band counts on one side only": (
         "THEN wanted_e8 + too_much_e8 - held_e8",
         "THEN wanted_e8 - held_e8",
