@@ -36,7 +36,7 @@ class Observer:
         """The same exchange, observed."""
 
         def observed(*given: Any, **named: Any) -> Any:
-            self._begin(named["method"])
+            self._begin(named.get("method", "GET"))
             try:
                 return exchange(*given, **named)
             finally:
@@ -75,10 +75,13 @@ def main() -> None:
     began = time.perf_counter()
     from stratctl.cli import main as stratctl
     from stratctl.live import client
+    from stratctl.live.connections import ReadingTransport
 
     seen, posts_max = Path(sys.argv[1]), int(sys.argv[2])
     observer = Observer(posts_max)
     vars(client)["exchange"] = observer.around(vars(client)["exchange"])
+    # Reads have no method to name.
+    ReadingTransport.get = observer.around(ReadingTransport.get)  # type: ignore[method-assign]  # to observe it is what this is for
     sys.argv[1:] = ["apply", "plan.zip"]
     try:
         stratctl()

@@ -24,7 +24,7 @@ from stratctl.live import wire
 from stratctl.live.auth import Credentials, sign
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.limiter import Limiter
-from stratctl.live.transport import Endpoint, GetOnlyTransport, RawAnswer, exchange
+from stratctl.live.transport import Endpoint, GetOnlyTransport, RawAnswer, Reads, exchange
 
 ATTEMPTS_MAX = 6
 RETRY_SECONDS_MAX = 330.0
@@ -60,13 +60,17 @@ class ReadClient:
         *,
         endpoint: Endpoint,
         credentials: Credentials,
-        transport: httpx.BaseTransport,
+        transport: Reads | httpx.BaseTransport,
         clockwork: Clockwork,
         limiter: Limiter,
     ) -> None:
-        self._endpoint = endpoint
+        self._path = endpoint.path
         self._credentials = credentials
-        self._transport = GetOnlyTransport(transport)
+        self._transport: Reads = (
+            GetOnlyTransport(transport, endpoint, clockwork)
+            if isinstance(transport, httpx.BaseTransport)
+            else transport
+        )
         self._clockwork = clockwork
         self._limiter = limiter
         self._date_seen = ""
@@ -115,10 +119,10 @@ class ReadClient:
     def _ask(self, target: str) -> RawAnswer:
         """One attempt. Raises for every answer but a 200."""
         self._limiter.take()
-        url = self._endpoint.at(target)
+        route = self._path + target
         timestamp = int(self._clockwork.wall())
-        headers = sign(self._credentials, timestamp, "GET", url.raw_path.decode("ascii"))
-        answer = exchange(self._transport, self._clockwork, method="GET", url=url, headers=headers)
+        headers = sign(self._credentials, timestamp, "GET", route)
+        answer = self._transport.get(route, headers)
         self._check_date(answer.headers.get("date", ""))
         if answer.status != 200:
             raise _refusal(answer, self._clockwork)

@@ -1,9 +1,10 @@
-"""The way that reads take: connections of the standard library behind httpx's interface.
+"""The way that reads take: connections of the standard library, and nothing between.
 
-A read of a large book asks for thousands of pages, and httpx's own transport takes longer to ask
-for each than the standard library. Nothing but the cost differs from ``real_transport``:
-HTTP/1.1, no proxies, no redirects, nothing sent twice, certificates always checked. Writes, which
-are few and carry money, do not come this way.
+A read of a large book asks for thousands of pages, and httpx's own transport and what it makes of
+each request and answer take longer than the standard library. Nothing but the cost differs from
+``real_transport``: HTTP/1.1, no proxies, no redirects, nothing sent twice, certificates always
+checked. Writes, which are few and carry money, do not come this way, and could not: it has no word
+for another method.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from http.client import (
     HTTPConnection,
-    HTTPException,
     HTTPResponse,
     HTTPSConnection,
     IncompleteRead,
@@ -26,40 +26,91 @@ from typing import Any
 
 import httpx
 
-from stratctl.live.transport import ANSWER_SECONDS, Endpoint
+from stratctl.core.secret import Secret
+from stratctl.live.transport import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    Endpoint,
+    RawAnswer,
+    plain_headers,
+    read_whole,
+    renamed,
+)
 
 _CHUNK_BYTES = 2**16
 _LENGTH = re.compile(r"[ \t]*[0-9]{1,18}[ \t]*", re.ASCII)
+_ROUTE = re.compile(r"/[!-~]*", re.ASCII)
 
 
-class ReadingTransport(httpx.BaseTransport):
+class ReadingTransport:
     """GETs to one endpoint, over as many connections as threads ask at the same time.
 
     Raises httpx's own exceptions where there was no connection, or where nobody can tell where an
-    answer ends; otherwise those of ``http.client`` and the system, which the door renames too.
+    answer ends; otherwise those of ``http.client`` and the system: until they are at the door,
+    where all of them get our names.
     """
 
-    def __init__(self, endpoint: Endpoint, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        monotonic: Callable[[], float],
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
         url = httpx.URL(endpoint.url)
-        self._origin = (url.raw_scheme, url.netloc)
+        self._named = url.netloc
         self._host = url.raw_host.decode("ascii")
         self._port = url.port
         self._tls = _checking_certificates() if url.scheme == "https" else None
-        self._answer = partial(_TimedAnswer, monotonic)
+        self._monotonic = monotonic
+        self._connect_seconds = connect_seconds
+        self._read_seconds = read_seconds
         self._idle: list[HTTPConnection] = []
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        assert request.method == "GET", "only reads come this way"
-        assert (request.url.raw_scheme, request.url.netloc) == self._origin, "another endpoint"
-        timeouts = request.extensions["timeout"]
-        connection = self._idle_connection() or self._new_connection(timeouts)
+    def get(self, route: str, headers: Mapping[str, Secret | str]) -> RawAnswer:
+        """The answer to one GET, which is sent once. ``route`` is path and query as they are sent.
+
+        Raises NotSent, OutcomeUnknown or BadResponse.
+        """
+        assert _ROUTE.fullmatch(route), "a route is what it is once everything is escaped"
+        return renamed(partial(self._get, route, headers))
+
+    def _get(self, route: str, headers: Mapping[str, Secret | str]) -> RawAnswer:
+        connection = self._idle_connection() or self._new_connection()
+        reusable = False
         try:
-            answer = _asked(connection, request)
-        except (OSError, HTTPException, httpx.ProtocolError):
-            connection.close()
-            raise
-        body = _Body(answer, partial(self._done, connection))
-        return httpx.Response(answer.status, headers=_as_they_came(answer), stream=body)
+            with self._asked(connection, route, headers) as answer:
+                shown = _by_name(answer)
+                read = read_whole(answer.status, shown, _chunks(answer), self._monotonic)
+            reusable = not answer.will_close
+        finally:
+            # The next answer begins where this one ends, so that it was read to there.
+            if reusable:
+                self._idle.append(connection)
+            else:
+                connection.close()
+        return read
+
+    def _asked(
+        self, connection: HTTPConnection, route: str, headers: Mapping[str, Secret | str]
+    ) -> HTTPResponse:
+        """The answer up to its body."""
+        connection.putrequest("GET", route, skip_host=True, skip_accept_encoding=True)
+        connection.putheader("Host", self._named)
+        for name, value in plain_headers(headers).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        try:
+            answer = connection.getresponse()
+        except (LookupError, TypeError, ValueError) as error:
+            # It reads headers as those of mail, and trips over the parameters of several parts.
+            raise httpx.RemoteProtocolError("the answer has headers that cannot be read") from error
+        if not _tells_its_end(answer):
+            answer.close()
+            raise httpx.RemoteProtocolError("the answer does not tell plainly where it ends")
+        return answer
 
     def close(self) -> None:
         while connection := self._unused():
@@ -81,48 +132,40 @@ class ReadingTransport(httpx.BaseTransport):
         except IndexError:  # also where another thread took the last one
             return None
 
-    def _new_connection(self, timeouts: Mapping[str, float]) -> HTTPConnection:
-        timeout = timeouts["connect"]
+    def _new_connection(self) -> HTTPConnection:
+        timeout = self._connect_seconds
         connection = (
             HTTPSConnection(self._host, self._port or 443, timeout=timeout, context=self._tls)
             if self._tls
             else HTTPConnection(self._host, self._port or 80, timeout=timeout)
         )
-        connection.response_class = self._answer  # type: ignore[assignment]  # it is only called
+        timed = partial(_TimedAnswer, self._monotonic)
+        connection.response_class = timed  # type: ignore[assignment]  # it is only called
         try:
             connection.connect()
         except TimeoutError as error:
             raise httpx.ConnectTimeout(str(error)) from error
         except OSError as error:
             raise httpx.ConnectError(str(error)) from error
-        connection.sock.settimeout(timeouts["read"])
+        connection.sock.settimeout(self._read_seconds)
         return connection
 
-    def _done(self, connection: HTTPConnection, *, reusable: bool) -> None:
-        if reusable:
-            self._idle.append(connection)
-        else:
-            connection.close()
+
+def _chunks(answer: HTTPResponse) -> Iterator[bytes]:
+    """A body as it comes in."""
+    while chunk := answer.read1(_CHUNK_BYTES):
+        yield chunk
+    if answer.length:
+        raise IncompleteRead(b"", answer.length)
 
 
-class _Body(httpx.SyncByteStream):
-    """A body as it comes in. Its connection is used again if it was read to its end."""
-
-    def __init__(self, answer: HTTPResponse, done: Callable[..., None]) -> None:
-        self._answer = answer
-        self._done = done
-        self._whole = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._answer.read1(_CHUNK_BYTES):
-            yield chunk
-        if self._answer.length:
-            raise IncompleteRead(b"", self._answer.length)
-        self._whole = True
-
-    def close(self) -> None:
-        self._answer.close()
-        self._done(reusable=self._whole and not self._answer.will_close)
+def _by_name(answer: HTTPResponse) -> dict[str, str]:
+    """Its headers by their names in lower case; one that came twice has both values."""
+    shown: dict[str, str] = {}
+    for name, value in answer.getheaders():
+        name = name.lower()
+        shown[name] = f"{shown[name]}, {value}" if name in shown else value
+    return shown
 
 
 class _TimedAnswer(HTTPResponse):
@@ -153,29 +196,6 @@ class _Wire(io.RawIOBase):
     def close(self) -> None:
         super().close()
         self._raw.close()
-
-
-def _asked(connection: HTTPConnection, request: httpx.Request) -> HTTPResponse:
-    """The answer up to its body."""
-    target = request.url.raw_path.decode("ascii")
-    connection.putrequest("GET", target, skip_host=True, skip_accept_encoding=True)
-    for name, value in request.headers.raw:
-        connection.putheader(name, value)
-    connection.endheaders()
-    try:
-        answer = connection.getresponse()
-    except (LookupError, TypeError, ValueError) as error:
-        # It reads headers as those of mail, and trips over the parameters of several parts.
-        raise httpx.RemoteProtocolError("the answer has headers that cannot be read") from error
-    if not _tells_its_end(answer):
-        answer.close()
-        raise httpx.RemoteProtocolError("the answer does not tell plainly where it ends")
-    return answer
-
-
-def _as_they_came(answer: HTTPResponse) -> list[tuple[bytes, bytes]]:
-    """Its headers in the bytes that the standard library took for Latin-1."""
-    return [(name.encode("latin-1"), said.encode("latin-1")) for name, said in answer.getheaders()]
 
 
 def _tells_its_end(answer: HTTPResponse) -> bool:

@@ -1,16 +1,18 @@
 """The door to the network: what leaves, what comes back, and what foreign errors are called.
 
-Requests go straight to a transport of httpx's kind. An ``httpx.Client`` around it would add
-cookies, redirects, proxies from the environment and content decoding, and none of these may happen
-here.
+Writes go straight to a transport of httpx's kind. An ``httpx.Client`` around it would add cookies,
+redirects, proxies from the environment and content decoding, and none of these may happen here.
+Reads go by a way of their own (``Reads``), which has no word for anything but GET.
 """
 
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Protocol
 
 import httpcore
 import httpx
@@ -103,15 +105,43 @@ class WriteAttempted(AssertionError):
     """Something tried to write through the transport that can only read. A bug, never caught."""
 
 
-class GetOnlyTransport(httpx.BaseTransport):
-    """Lets GET through and crashes on everything else.
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """Status, headers (names in lower case) and body, before anybody trusts them."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Reads(Protocol):
+    """A way for reads. It is told what to get, and has no word for anything else.
 
     Planning holds nothing but this, so that "plan cannot write" does not hang on a flag that
     someone must remember.
     """
 
-    def __init__(self, transport: httpx.BaseTransport) -> None:
+    def get(self, route: str, headers: Mapping[str, Secret | str]) -> RawAnswer:
+        """What ``route``, the path and query exactly as they are signed, is answered.
+
+        Raises what ``exchange`` does.
+        """
+
+
+class GetOnlyTransport(httpx.BaseTransport):
+    """A way for reads through any transport of httpx's kind: lets GET through and crashes on
+    everything else."""
+
+    def __init__(
+        self, transport: httpx.BaseTransport, endpoint: Endpoint, clockwork: Clockwork
+    ) -> None:
         self._transport = transport
+        self._origin = endpoint.origin
+        self._clockwork = clockwork
+
+    def get(self, route: str, headers: Mapping[str, Secret | str]) -> RawAnswer:
+        url = httpx.URL(self._origin + route)
+        return exchange(self, self._clockwork, method="GET", url=url, headers=headers)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         if request.method != "GET":
@@ -120,15 +150,6 @@ class GetOnlyTransport(httpx.BaseTransport):
 
     def close(self) -> None:
         self._transport.close()
-
-
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """Status, headers (names in lower case) and body, before anybody trusts them."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +181,16 @@ class Endpoint:
         """The address of a path with its query."""
         return httpx.URL(self.url + target)
 
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port."""
+        return self.url.removesuffix(self.path)
+
+    @property
+    def path(self) -> str:
+        """What stands before every path at this address; mostly empty."""
+        return httpx.URL(self.url).raw_path.decode("ascii").rstrip("/")
+
 
 def real_transport(
     endpoint: Endpoint, *, connections: int = CONNECTIONS_MAX
@@ -189,11 +220,15 @@ def exchange(
     """Send one request once and read its answer whole.
 
     Raises NotSent, OutcomeUnknown (no answer that can be read to its end), or BadResponse (an
-    answer that is too large or encoded in a way that was not asked for). Errors of the HTTP
-    library get their name on our side here, at the one door they come through.
+    answer that is too large or encoded in a way that was not asked for).
     """
+    return renamed(partial(_exchange, transport, clockwork, method, url, headers, body))
+
+
+def renamed(send: Callable[[], RawAnswer]) -> RawAnswer:
+    """The answer to a request, or the error under our name. Every request goes out by this door."""
     try:
-        return _exchange(transport, clockwork, method, url, headers, body)
+        return send()
     except tuple(RENAMED) as error:
         ours = _our_name(error)
     # Raised after the foreign error is let go and without it as a cause: its frames hold headers
@@ -212,46 +247,57 @@ def _exchange(
     request = httpx.Request(
         method,
         url,
-        headers={
-            "Accept": "application/json",
-            # A small compressed body can be an enormous one. Asking for none is simplest.
-            "Accept-Encoding": "identity",
-            "User-Agent": f"stratctl/{__version__}",
-            **{name: _plain(value) for name, value in headers.items()},
-        },
+        headers=plain_headers(headers),
         content=body.encode() if body else None,
         extensions={"timeout": _TIMEOUTS},
     )
     response = transport.handle_request(request)
     try:
-        return _read(response, clockwork)
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        shown = {name.lower(): value for name, value in response.headers.items()}
+        return read_whole(response.status_code, shown, response.stream, clockwork.monotonic)
     finally:
         response.close()
 
 
-def _read(response: httpx.Response, clockwork: Clockwork) -> RawAnswer:
-    headers = {name.lower(): value for name, value in response.headers.items()}
+def plain_headers(headers: Mapping[str, Secret | str]) -> dict[str, str]:
+    """What is sent with a request beside the host, in plain text."""
+    return {
+        "Accept": "application/json",
+        # A small compressed body can be an enormous one. Asking for none is simplest.
+        "Accept-Encoding": "identity",
+        "User-Agent": f"stratctl/{__version__}",
+        **{name: _plain(value) for name, value in headers.items()},
+    }
+
+
+def read_whole(
+    status: int,
+    headers: Mapping[str, str],
+    chunks: Iterable[bytes],
+    monotonic: Callable[[], float],
+) -> RawAnswer:
+    """An answer with its body, which may be neither encoded nor enormous, nor drip in for ever.
+
+    ``headers`` have names in lower case. Raises BadResponse and OutcomeUnknown.
+    """
     if headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         raise BadResponse(
             f"the answer is encoded as {headers['content-encoding']!r}, which was not asked for",
-            status=response.status_code,
+            status=status,
         )
-    deadline = clockwork.monotonic() + ANSWER_SECONDS
-    assert isinstance(response.stream, httpx.SyncByteStream)
-    chunks, size = [], 0
-    for chunk in response.stream:
+    deadline = monotonic() + ANSWER_SECONDS
+    read, size = [], 0
+    for chunk in chunks:
         size += len(chunk)
         if size > BODY_BYTES_MAX:
-            raise BadResponse(
-                f"the answer is larger than {BODY_BYTES_MAX} bytes", status=response.status_code
-            )
-        if clockwork.monotonic() > deadline:
+            raise BadResponse(f"the answer is larger than {BODY_BYTES_MAX} bytes", status=status)
+        if monotonic() > deadline:
             raise OutcomeUnknown(
-                f"the answer was still dripping in after {ANSWER_SECONDS:.0f} s",
-                status=response.status_code,
+                f"the answer was still dripping in after {ANSWER_SECONDS:.0f} s", status=status
             )
-        chunks.append(chunk)
-    return RawAnswer(response.status_code, headers, b"".join(chunks))
+        read.append(chunk)
+    return RawAnswer(status, headers, b"".join(read))
 
 
 def _our_name(error: Exception) -> ProviderError:

@@ -98,7 +98,7 @@ class Session:
 
     @cached_property
     def reads(self) -> ReadClient:
-        """A client that cannot write: its transport carries GET only."""
+        """A client that cannot write: its transport has no word but GET."""
         connect = partial(ReadingTransport, monotonic=self.clockwork.monotonic)
         client = ReadClient(**self._connection(self._read_credentials(), connect))
         client.check_clock()
@@ -200,7 +200,7 @@ class Session:
         return "STRATCTL_READ"
 
     def _connection(
-        self, prefix: str, connect: Callable[[Endpoint], httpx.BaseTransport]
+        self, prefix: str, connect: Callable[[Endpoint], ReadingTransport | httpx.BaseTransport]
     ) -> dict[str, Any]:
         credentials = credentials_from(self.environ, prefix)
         endpoint = Endpoint.parse(self._address())

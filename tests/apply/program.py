@@ -163,7 +163,7 @@ def a_writer(endpoint: str, environ: Mapping[str, str]) -> Iterator[Writer]:
     }
     with (
         real_transport(place) as writing,
-        ReadingTransport(place, clockwork.monotonic) as reading,
+        contextlib.closing(ReadingTransport(place, clockwork.monotonic)) as reading,
     ):
         write = credentials_from(environ, "STRATCTL_WRITE")
         read = credentials_from(environ, "STRATCTL_READ")

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from stratctl.core.errors import StratctlError
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.transport import Endpoint
 from stratctl.load.shipped import shipped
 from stratctl.pipeline import session
@@ -141,7 +142,7 @@ def test_who_is_in_a_hurry_connects_to_nobody_else(at: Ground) -> None:
         connect(provider).close()
 
 
-def session_connects() -> tuple[Callable[[Endpoint], httpx.BaseTransport], ...]:
+def session_connects() -> tuple[Callable[[Endpoint], ReadingTransport | httpx.BaseTransport], ...]:
     """How a session connects at this moment, to write and to read."""
     reading = partial(vars(session)["ReadingTransport"], monotonic=time.monotonic)
     return vars(session)["real_transport"], reading

@@ -27,6 +27,7 @@ from stratctl.live.client import ATTEMPTS_MAX, RETRY_SECONDS_MAX, target_of
 from stratctl.live.clockwork import real_clockwork
 from stratctl.live.limiter import Limiter
 from tests.live.worlds import (
+    ENDPOINT,
     HandClock,
     World,
     answering,
@@ -242,6 +243,8 @@ def test_queries_are_escaped_and_signed_as_sent() -> None:
     assert answer == {"message": {"operations": [], "next_page_token": ""}}
     target = target_of("/x", {"a": text})
     assert parse_qsl(urlsplit(target).query) == [("a", text)]
+    # What is signed is what goes on the wire: nothing is left that would be escaped there.
+    assert ENDPOINT.at(target).raw_path.decode() == target
 
 
 @pytest.mark.parametrize("shape", ["seconds", "milliseconds"])

@@ -8,12 +8,12 @@ import socketserver
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
 import certifi
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -21,7 +21,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from stratctl.core.errors import BadResponse, NotSent, OutcomeUnknown
 from stratctl.live.connections import ReadingTransport
-from stratctl.live.transport import ANSWER_SECONDS, Endpoint, RawAnswer, exchange, real_transport
+from stratctl.live.transport import (
+    ANSWER_SECONDS,
+    Endpoint,
+    GetOnlyTransport,
+    RawAnswer,
+    Reads,
+    real_transport,
+)
 from stratctl.live.wire import BODY_BYTES_MAX
 from tests.live.worlds import HandClock
 
@@ -30,12 +37,18 @@ RESETS = b"<the server resets>"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def reads(endpoint: Endpoint) -> httpx.BaseTransport:
+def reads(endpoint: Endpoint) -> ReadingTransport:
     """The way that reads take."""
     return ReadingTransport(endpoint, HandClock().clockwork().monotonic)
 
 
-WAYS: list[Callable[[Endpoint], httpx.BaseTransport]] = [reads, real_transport]
+def writes(endpoint: Endpoint) -> GetOnlyTransport:
+    """The way that writes take, for a read."""
+    return GetOnlyTransport(real_transport(endpoint), endpoint, HandClock().clockwork())
+
+
+Way = Callable[[Endpoint], ReadingTransport | GetOnlyTransport]
+WAYS: list[Way] = [reads, writes]
 both = pytest.mark.parametrize("way", WAYS, ids=["reads", "writes"])
 
 
@@ -88,11 +101,9 @@ def server() -> Iterator[Scripted]:
         thread.join()
 
 
-def ask(transport: httpx.BaseTransport, endpoint: Endpoint) -> RawAnswer:
+def ask(transport: Reads) -> RawAnswer:
     """One GET."""
-    clockwork = HandClock().clockwork()
-    url = endpoint.at("/accounts?page=1&account_label=a%20b")
-    return exchange(transport, clockwork, method="GET", url=url, headers={"X-SCX-API-KEY": "key"})
+    return transport.get("/accounts?page=1&account_label=a%20b", {"X-SCX-API-KEY": "key"})
 
 
 GOOD = {
@@ -113,14 +124,12 @@ GOOD = {
 
 @both
 @pytest.mark.parametrize("answer", GOOD.values(), ids=GOOD)
-def test_an_answer_may_end_in_any_documented_way(
-    way: Callable[[Endpoint], httpx.BaseTransport], answer: bytes, server: Scripted
-) -> None:
+def test_an_answer_may_end_in_any_documented_way(way: Way, answer: bytes, server: Scripted) -> None:
     """By its length, its chunks, or with the connection."""
     server.answers = [answer, PLAIN]
-    with way(server.endpoint) as transport:
-        assert ask(transport, server.endpoint).body == b"{}"
-        assert ask(transport, server.endpoint).body == b"{}"
+    with closing(way(server.endpoint)) as transport:
+        assert ask(transport).body == b"{}"
+        assert ask(transport).body == b"{}"
     connections = [number for number, _ in server.asked]
     assert connections == ([1, 2] if answer.endswith(CLOSES) else [1, 1])
 
@@ -152,15 +161,13 @@ BROKEN = {
 
 @both
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
-def test_a_broken_answer_is_no_answer(
-    way: Callable[[Endpoint], httpx.BaseTransport], answer: bytes, server: Scripted
-) -> None:
+def test_a_broken_answer_is_no_answer(way: Way, answer: bytes, server: Scripted) -> None:
     """It comes out under our name, and its connection is not used again."""
     server.answers = [answer, PLAIN]
-    with way(server.endpoint) as transport:
+    with closing(way(server.endpoint)) as transport:
         with pytest.raises(OutcomeUnknown):
-            ask(transport, server.endpoint)
-        assert ask(transport, server.endpoint).body == b"{}"
+            ask(transport)
+        assert ask(transport).body == b"{}"
     assert [number for number, _ in server.asked] == [1, 2]
 
 
@@ -184,33 +191,31 @@ def test_headers_that_the_library_trips_over_are_no_answer(
     """It reads them as those of mail; whatever it raises comes out under our name."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: multipart/mixed; {parameters}\r\n"
     server.answers = [head.encode() + b"Content-Length: 2\r\n\r\n{}", PLAIN]
-    with reads(server.endpoint) as transport:
+    with closing(reads(server.endpoint)) as transport:
         with pytest.raises(OutcomeUnknown):
-            ask(transport, server.endpoint)
-        assert ask(transport, server.endpoint).body == b"{}"
+            ask(transport)
+        assert ask(transport).body == b"{}"
 
 
 @pytest.mark.parametrize("answer", DOUBTFUL.values(), ids=DOUBTFUL)
 def test_a_read_doubts_an_answer_that_tells_its_end_twice(answer: bytes, server: Scripted) -> None:
     """What the two libraries read otherwise is not read: the next answer must not begin in it."""
     server.answers = [answer, PLAIN]
-    with reads(server.endpoint) as transport:
+    with closing(reads(server.endpoint)) as transport:
         with pytest.raises(OutcomeUnknown, match="where it ends"):
-            ask(transport, server.endpoint)
-        assert ask(transport, server.endpoint).body == b"{}"
+            ask(transport)
+        assert ask(transport).body == b"{}"
     assert [number for number, _ in server.asked] == [1, 2]
 
 
 @both
-def test_a_connection_that_was_closed_is_opened_anew(
-    way: Callable[[Endpoint], httpx.BaseTransport], server: Scripted
-) -> None:
+def test_a_connection_that_was_closed_is_opened_anew(way: Way, server: Scripted) -> None:
     """A server may close what nobody uses: nothing is lost by it, and nothing is sent twice."""
     server.answers = [PLAIN + CLOSES, PLAIN]
-    with way(server.endpoint) as transport:
-        ask(transport, server.endpoint)
+    with closing(way(server.endpoint)) as transport:
+        ask(transport)
         assert server.closed.acquire(timeout=10)
-        assert ask(transport, server.endpoint).body == b"{}"
+        assert ask(transport).body == b"{}"
     assert [number for number, _ in server.asked] == [1, 2]
 
 
@@ -218,9 +223,9 @@ def test_a_connection_that_was_closed_is_opened_anew(
 def test_what_nobody_asked_for_is_no_answer(more: bytes, server: Scripted) -> None:
     """An answer is to the request before it, whatever a server says beyond the one before."""
     server.answers = [PLAIN + more, PLAIN.replace(b"{}", b"[]")]
-    with reads(server.endpoint) as transport:
-        assert ask(transport, server.endpoint).body == b"{}"
-        assert ask(transport, server.endpoint).body == b"[]"
+    with closing(reads(server.endpoint)) as transport:
+        assert ask(transport).body == b"{}"
+        assert ask(transport).body == b"[]"
 
 
 @both
@@ -233,14 +238,14 @@ def test_what_nobody_asked_for_is_no_answer(more: bytes, server: Scripted) -> No
     ids=["encoded", "too-large"],
 )
 def test_an_answer_that_is_given_up_is_not_read_later(
-    way: Callable[[Endpoint], httpx.BaseTransport], answer: bytes, why: str, server: Scripted
+    way: Way, answer: bytes, why: str, server: Scripted
 ) -> None:
     """The next answer does not begin with the rest of the last."""
     server.answers = [answer, PLAIN]
-    with way(server.endpoint) as transport:
+    with closing(way(server.endpoint)) as transport:
         with pytest.raises(BadResponse, match=why):
-            ask(transport, server.endpoint)
-        assert ask(transport, server.endpoint).body == b"{}"
+            ask(transport)
+        assert ask(transport).body == b"{}"
 
 
 @pytest.mark.parametrize(
@@ -256,18 +261,18 @@ def test_a_drip_ends_wherever_it_drips(answer: bytes, server: Scripted) -> None:
     server.answers = [answer]
     seconds = itertools.count(0.0, ANSWER_SECONDS / 2)
     with (
-        ReadingTransport(server.endpoint, seconds.__next__) as transport,
+        closing(ReadingTransport(server.endpoint, seconds.__next__)) as transport,
         pytest.raises(OutcomeUnknown, match="dripping"),
     ):
-        ask(transport, server.endpoint)
+        ask(transport)
 
 
 def test_both_ways_send_the_same(server: Scripted) -> None:
     """The request line, the headers and their values."""
     server.answers = [PLAIN] * len(WAYS)
     for way in WAYS:
-        with way(server.endpoint) as transport:
-            ask(transport, server.endpoint)
+        with closing(way(server.endpoint)) as transport:
+            ask(transport)
     one, other = (sorted(head.lower().splitlines()) for _, head in server.asked)
     assert one == other
     assert b"get /accounts?page=1&account_label=a%20b http/1.1" in one
@@ -276,10 +281,9 @@ def test_both_ways_send_the_same(server: Scripted) -> None:
 def test_threads_have_a_connection_each(server: Scripted) -> None:
     """A transport may be asked from several threads, and keeps as many connections as it needs."""
     server.answers = [PLAIN] * 40
-    with reads(server.endpoint) as transport:
+    with closing(reads(server.endpoint)) as transport:
         threads = [
-            threading.Thread(target=lambda: [ask(transport, server.endpoint) for _ in range(10)])
-            for _ in range(4)
+            threading.Thread(target=lambda: [ask(transport) for _ in range(10)]) for _ in range(4)
         ]
         for thread in threads:
             thread.start()
@@ -292,21 +296,47 @@ def test_threads_have_a_connection_each(server: Scripted) -> None:
 def test_nobody_is_there(server: Scripted) -> None:
     """A connection that is refused is not sent, and one that hangs ends in time."""
     nobody = Endpoint("http://127.0.0.1:9")
-    with reads(nobody) as transport, pytest.raises(NotSent, match="ConnectError"):
-        ask(transport, nobody)
+    with closing(reads(nobody)) as transport, pytest.raises(NotSent, match="ConnectError"):
+        ask(transport)
 
 
-def test_only_reads_of_one_endpoint_come_this_way() -> None:
-    """A write, or a request to somebody else, is a bug."""
-    endpoint = Endpoint("http://127.0.0.1:9")
-    transport = reads(endpoint)
-    for request in (
-        httpx.Request("POST", endpoint.at("/strategies")),
-        httpx.Request("GET", "http://127.0.0.1:10/strategies"),
-        httpx.Request("GET", "https://127.0.0.1:9/strategies"),
-    ):
-        with pytest.raises(AssertionError):
-            transport.handle_request(request)
+@pytest.mark.parametrize(
+    "route",
+    [
+        "/time HTTP/1.1\r\nHost: x\r\n\r\nPOST /strategies",
+        "/a b",
+        "/\u00e4",
+        "/time\n",
+        "//127.0.0.1:10/\x00",
+        "127.0.0.1:10",
+        "",
+    ],
+)
+def test_a_route_is_a_route_and_nothing_else(route: str, server: Scripted) -> None:
+    """There is no word for another method, and none is smuggled in: what would be one is a bug."""
+    with closing(reads(server.endpoint)) as transport, pytest.raises(AssertionError):
+        transport.get(route, {})
+    assert server.asked == []
+
+
+@both
+def test_a_header_that_came_twice_has_both_values(way: Way, server: Scripted) -> None:
+    """No one of the two is taken for the only one."""
+    head = b"HTTP/1.1 200 OK\r\nRetry-After: 1\r\nContent-Length: 2\r\nretry-AFTER: 20\r\n\r\n"
+    server.answers = [head + b"{}"]
+    with closing(way(server.endpoint)) as transport:
+        assert ask(transport).headers["retry-after"] == "1, 20"
+
+
+@both
+def test_a_path_of_the_address_stands_before_every_other(way: Way, server: Scripted) -> None:
+    """It is signed with the rest, as it is sent."""
+    place = Endpoint.parse(f"{server.endpoint.url}/of/a gateway/")
+    server.answers = [PLAIN]
+    with closing(way(place)) as transport:
+        transport.get(f"{place.path}/time", {})
+    assert place.path == "/of/a%20gateway"
+    assert server.asked[0][1].startswith(b"GET /of/a%20gateway/time HTTP/1.1\r\n")
 
 
 # --- TLS ---------------------------------------------------------------------------------------
@@ -354,7 +384,7 @@ def over_tls(server: Scripted, authority: Path) -> Scripted:
     ids=["trusted", "signed-by-itself", "another-name"],
 )
 def test_certificates_are_checked(
-    way: Callable[[Endpoint], httpx.BaseTransport],
+    way: Way,
     host: str,
     trusted: bool,
     why: str,
@@ -367,11 +397,11 @@ def test_certificates_are_checked(
     if trusted:
         monkeypatch.setattr(certifi, "where", lambda: str(authority))
     over_tls.answers = [PLAIN, PLAIN]
-    with way(endpoint) as transport:
+    with closing(way(endpoint)) as transport:
         if why:
             with pytest.raises(NotSent, match=why):
-                ask(transport, endpoint)
+                ask(transport)
         else:
-            assert ask(transport, endpoint).body == b"{}"
-            assert ask(transport, endpoint).body == b"{}"
+            assert ask(transport).body == b"{}"
+            assert ask(transport).body == b"{}"
     assert [number for number, _ in over_tls.asked] == ([] if why else [1, 1])

@@ -22,10 +22,17 @@ from stratctl.core.errors import (
     UsageError,
 )
 from stratctl.live import transport as door
-from stratctl.live.client import ReadClient
 from stratctl.live.transport import Endpoint, GetOnlyTransport, WriteAttempted, exchange
 from stratctl.live.wire import BODY_BYTES_MAX
-from tests.live.worlds import HandClock, World, answering, json_answer, read_client, write_client
+from tests.live.worlds import (
+    ENDPOINT,
+    HandClock,
+    World,
+    answering,
+    json_answer,
+    read_client,
+    write_client,
+)
 
 METHODS = ["POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "get", "QUERY"]
 
@@ -48,9 +55,10 @@ def writes_that_get_through(transport: httpx.BaseTransport) -> list[str]:
 def test_law_1_plan_cannot_write() -> None:
     """No method but GET passes the transport that a read client holds."""
     inner, seen = answering(json_answer({}))
-    assert writes_that_get_through(GetOnlyTransport(inner)) == []
+    guard = GetOnlyTransport(inner, ENDPOINT, HandClock().clockwork())
+    assert writes_that_get_through(guard) == []
     assert seen == []
-    GetOnlyTransport(inner).handle_request(httpx.Request("GET", "http://localhost/"))
+    guard.handle_request(httpx.Request("GET", "http://localhost/"))
     assert seen == ["GET /"]
 
 
@@ -66,10 +74,11 @@ def test_a_read_client_guards_any_transport_it_is_given() -> None:
     world = World()
     inner, seen = answering(json_answer({}))
     for client in (world.read_client, read_client(inner)):
-        assert isinstance(client, ReadClient)
+        guard = client._transport
+        assert isinstance(guard, httpx.BaseTransport)
         with pytest.raises(WriteAttempted):
             exchange(
-                client._transport,
+                guard,
                 world.clockwork,
                 method="POST",
                 url=httpx.URL("http://localhost/strategies"),
@@ -87,7 +96,7 @@ def test_closing_the_guard_closes_what_it_guards() -> None:
         def close(self) -> None:
             closed.append("closed")
 
-    GetOnlyTransport(Closing()).close()
+    GetOnlyTransport(Closing(), ENDPOINT, HandClock().clockwork()).close()
     assert closed == ["closed"]
 
 

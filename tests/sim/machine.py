@@ -21,6 +21,7 @@ from stratctl.live.client import ReadClient
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.limiter import Limiter
 from stratctl.live.reader import THREADS_MAX
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.transport import Endpoint
 from stratctl.live.writer import Writer
 from stratctl.pipeline.provenance import Provenance
@@ -425,7 +426,7 @@ class SimSession(Session):
         return journal
 
     def _connection(
-        self, prefix: str, connect: Callable[[Endpoint], httpx.BaseTransport]
+        self, prefix: str, connect: Callable[[Endpoint], ReadingTransport | httpx.BaseTransport]
     ) -> dict[str, Any]:
         keys = self._machine.world.provider
         key = keys.write_credential if prefix == "STRATCTL_WRITE" else keys.read_credential

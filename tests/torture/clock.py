@@ -71,8 +71,13 @@ def hurried(endpoint: str, began: float) -> Iterator[None]:
     def connect(place: Endpoint) -> httpx.BaseTransport:
         return real_transport(only_there(place))
 
-    def connect_to_read(place: Endpoint, monotonic: Callable[[], float]) -> httpx.BaseTransport:
-        return ReadingTransport(only_there(place), monotonic)
+    def connect_to_read(place: Endpoint, monotonic: Callable[[], float]) -> ReadingTransport:
+        return ReadingTransport(
+            only_there(place),
+            monotonic,
+            connect_seconds=transport.CONNECT_SECONDS / FACTOR,
+            read_seconds=transport.READ_SECONDS / FACTOR,
+        )
 
     timeouts = {name: seconds / FACTOR for name, seconds in transport._TIMEOUTS.items() if seconds}
     with (
