@@ -19,9 +19,9 @@ from stratctl.journal.store import Place
 from stratctl.live.auth import Credentials
 from stratctl.live.client import ReadClient
 from stratctl.live.clockwork import Clockwork
+from stratctl.live.connections import ReadingTransport
 from stratctl.live.limiter import Limiter
 from stratctl.live.reader import THREADS_MAX
-from stratctl.live.connections import ReadingTransport
 from stratctl.live.transport import Endpoint
 from stratctl.live.writer import Writer
 from stratctl.pipeline.provenance import Provenance
