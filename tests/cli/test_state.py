@@ -216,6 +216,8 @@ def test_a_signal_ends_a_question_whichever_thread_gets_it(
             missed.append(os.write(writing, b"so that the read ends\n"))
 
     another = threading.Timer(0.1, interrupt)
+    # A shell lets what it starts in the background ignore the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with os.fdopen(reading) as terminal, os.fdopen(writing, "wb"):
         monkeypatch.setattr(sys, "stdin", terminal)
         another.start()
@@ -223,6 +225,7 @@ def test_a_signal_ends_a_question_whichever_thread_gets_it(
             Console().ask("> ")
         heard.set()
         another.join()
+    signal.signal(signal.SIGINT, before)
     assert not missed
 
 
