@@ -44,8 +44,9 @@ class Workspace:
         self._connection.execute(f"USE {database}")
         self._made = 0
         self._lock = threading.RLock()
-        leaving = weakref.finalize(self, _leave, engine, self._connection, database)
-        leaving.atexit = False  # the process is about to give everything back at once
+        self._leaving = weakref.finalize(self, _leave, engine, self._connection, database)
+        self._leaving.atexit = False  # the process is about to give everything back at once
+        _living.add(self)
 
     def table(self, name: str, schema: Schema, columns: Sequence[Sequence[Any]] = ()) -> Table:
         """Materialise Python columns (one sequence per schema column, in order) as a Table."""
@@ -237,8 +238,7 @@ def _engine(threads: int | None) -> DuckDBPyConnection:
         ":memory:",
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
     )
-    # An engine that outlives its own module says so at length, on standard error.
-    atexit.register(_engine.cache_clear)
+    atexit.register(_let_go)
     engine.execute("SET preserve_insertion_order = true")
     if threads is not None:
         engine.execute(f"SET threads = {threads:d}")
@@ -246,12 +246,23 @@ def _engine(threads: int | None) -> DuckDBPyConnection:
 
 
 _numbers = itertools.count(1)
+_living: weakref.WeakSet[Workspace] = weakref.WeakSet()
 
 
 def _leave(engine: DuckDBPyConnection, connection: DuckDBPyConnection, database: str) -> None:
     """Give back what a workspace held."""
     connection.close()
     engine.cursor().execute(f"DETACH {database}")
+
+
+def _let_go() -> None:
+    """Drop what still lives at the end: an engine that outlives its own module says so at length,
+    on standard error."""
+    while _living:
+        workspace = _living.pop()
+        workspace._leaving.detach()
+        del workspace._connection, workspace._at
+    _engine.cache_clear()
 
 
 def literal(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -71,9 +70,7 @@ class Bench:
         it is told."""
         self.threads = threads
         self.plans = 0
-        self.workspace: Workspace | None = None
-        # An engine that outlives its own module says so at length, on standard error.
-        atexit.register(self._leave)
+        self.workspace = Workspace(threads=threads)
         self._asked = lru_cache(maxsize=PLANS_AT_HAND)(self._answer)
         self._packed: dict[_Asked, bytes] = {}
 
@@ -113,14 +110,10 @@ class Bench:
 
     def space(self) -> Workspace:
         """A workspace for one more plan."""
-        if self.workspace is None or self.plans % PLANS_PER_WORKSPACE == 0:
-            self.workspace = Workspace(threads=self.threads)
         self.plans += 1
+        if self.plans % PLANS_PER_WORKSPACE == 0:
+            self.workspace = Workspace(threads=self.threads)
         return self.workspace
-
-    def _leave(self) -> None:
-        self.workspace = None
-        self.forget()
 
 
 def plan_of(world: World) -> Planned:
