@@ -8,10 +8,9 @@ leg.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 
 from stratctl.core.event import Execution, Instruction, Intent, RowOutcome, RowResult
 from stratctl.core.money import QUANTITY_DIGITS, NotExact, minor_digits, truncate_units
@@ -133,21 +132,24 @@ def _tells_money(leg: Instruction) -> bool:
 
 def _adds_up(execution: Execution, sent_minor: int, currency: str) -> bool:
     """Whether the buys' notional amounts are what was sent, within one minor unit per leg."""
-    unit_e24 = _unit_e24(currency)
-    legs = [leg for leg in execution.instructions if leg.side == "buy"]
-    bought_e24 = sum([_notional_e24(leg) or 0 for leg in legs if leg.amount_type == "notional"])
-    return abs(bought_e24 - sent_minor * unit_e24) <= len(legs) * unit_e24
+    unit_e24, bought_e24, buys = _unit_e24(currency), 0, 0
+    for leg in execution.instructions:
+        if leg.side == "buy":
+            buys += 1
+            bought_e24 += _exact_e24(leg.amount) or 0 if leg.amount_type == "notional" else 0
+    return abs(bought_e24 - sent_minor * unit_e24) <= buys * unit_e24
 
 
 def _row(intent: Intent, execution: Execution, asked_minor: int | None) -> RowOutcome:
     """One participant of our own body."""
-    result = _result(execution)
+    legs = {leg.status for leg in execution.instructions}
+    result = _result(execution, legs)
     reason = execution.status_reason
     moved_minor = asked_minor
     if result in (RowResult.REJECTED, RowResult.SKIPPED):
         moved_minor = None if asked_minor is None else 0
-    skipped = [leg for leg in execution.instructions if leg.status == "skipped"]
-    if result is RowResult.SETTLED and skipped and intent.verb in MONEY_IN:
+    if result is RowResult.SETTLED and "skipped" in legs and intent.verb in MONEY_IN:
+        skipped = [leg for leg in execution.instructions if leg.status == "skipped"]
         moved_minor = _executed_part(execution, skipped, asked_minor or 0, intent.currency)
         reason = "legs_skipped: " + ", ".join(sorted(leg.asset for leg in skipped))
     return RowOutcome(
@@ -160,12 +162,12 @@ def _row(intent: Intent, execution: Execution, asked_minor: int | None) -> RowOu
     )
 
 
-def _result(execution: Execution) -> RowResult:
+def _result(execution: Execution, legs: Set[str]) -> RowResult:
     """Executed and skipped legs together are settled; only failed legs are mixed.
 
-    A refusal or a skip whose legs executed all the same is mixed too: somebody must look.
+    ``legs``: what became of them. A refusal or a skip whose legs executed all the same is mixed
+    too: somebody must look.
     """
-    legs = {leg.status for leg in execution.instructions}
     result = RESULTS[execution.status]
     if result is RowResult.SETTLED:
         return RowResult.MIXED if "failed" in legs else result
@@ -195,7 +197,7 @@ def _conflict(
 
 def _figures(verb: Verb, execution: Execution, currency: str) -> RowOutcome:
     """One participant of another body, as far as the provider shows it. Amounts are rounded up."""
-    result = _result(execution)
+    result = _result(execution, {leg.status for leg in execution.instructions})
     moved_minor: int | None = None
     if verb in WITH_AMOUNT:
         ended = {"executed"} if result is RowResult.SETTLED else LEG_ENDS
@@ -240,4 +242,4 @@ def _unit_e24(currency: str) -> int:
 
 
 def _trade_ids(execution: Execution) -> tuple[str, ...]:
-    return tuple(chain.from_iterable([leg.trade_ids for leg in execution.instructions]))
+    return tuple([one for leg in execution.instructions for one in leg.trade_ids])

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from concurrent.futures import Executor
+from typing import Any, Generic, TypeVar
 
-from stratctl.core.errors import BadResponse
+from stratctl.core.errors import BadResponse, ProviderError
 from stratctl.live.client import ReadClient
-from stratctl.live.wire import PAGE_SIZE, Lines, NumberedPage, Page, parse_list, values
+from stratctl.live.wire import (
+    PAGE_SIZE,
+    Lines,
+    NumberedPage,
+    Page,
+    parse_list,
+    token_in,
+    values,
+)
 
 PAGES_MAX = 200_000
 NUMBERED_READS_MAX = 5
 
 Items = TypeVar("Items")
+Decoded = TypeVar("Decoded")
 Seen = Callable[[int], None]
 """Called after each page with the number of rows so far; what it raises ends the reading."""
 
@@ -23,18 +33,23 @@ def cursor_pages(
     filters: Mapping[str, str],
     decode: Callable[[Any], Page[Items]],
     seen: Seen | None = None,
+    *,
+    beside: Executor | None = None,
 ) -> Iterator[Items]:
     """Pages of a cursor-paged list, in the order of the cursor.
 
-    Raises BadResponse when a page token comes back or a page is larger than what was asked for.
-    An item may still come twice, when others were inserted meanwhile: the caller tells by its id.
+    ``beside``: who looks at a page while the next one is fetched. Raises BadResponse when a page
+    token comes back or a page is larger than what was asked for. An item may still come twice, when
+    others were inserted meanwhile: the caller tells by its id.
     """
+    pages = (
+        _Pages(client, path, filters, decode)
+        if beside is None
+        else _PagesAhead(client, path, filters, decode, beside)
+    )
     token, tokens, rows = "", {""}, 0
     for _ in range(PAGES_MAX):
-        parameters = {**filters, "page_size": str(PAGE_SIZE)}
-        if token:
-            parameters["page_token"] = token
-        page = client.get(path, parameters, decode=decode, parse=parse_list)
+        page = pages.at(token)
         if page.count > PAGE_SIZE:
             raise BadResponse(f"E_PAGING: a page of {page.count} where {PAGE_SIZE} were asked for")
         rows += page.count
@@ -48,6 +63,82 @@ def cursor_pages(
             raise BadResponse(f"E_PAGING: the list {path} runs in a circle")
         tokens.add(token)
     raise BadResponse(f"E_PAGING: the list {path} has no end")
+
+
+class _Pages(Generic[Items]):
+    """The pages of a cursor-paged list, one by one."""
+
+    def __init__(
+        self,
+        client: ReadClient,
+        path: str,
+        filters: Mapping[str, str],
+        decode: Callable[[Any], Page[Items]],
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._filters = filters
+        self._decode = decode
+
+    def at(self, token: str) -> Page[Items]:
+        """The page that a token stands for; the first one for none."""
+        return self._get(token, self._decode, parse_list)
+
+    def _get(
+        self, token: str, decode: Callable[[Any], Decoded], parse: Callable[[bytes], Any]
+    ) -> Decoded:
+        parameters = {**self._filters, "page_size": str(PAGE_SIZE)}
+        if token:
+            parameters["page_token"] = token
+        return self._client.get(self._path, parameters, decode=decode, parse=parse)
+
+
+class _PagesAhead(_Pages[Items]):
+    """The same, each looked at while the next one is fetched, for who waits for both.
+
+    Which one is next is guessed. A page that was fetched for nothing is forgotten.
+    """
+
+    def __init__(
+        self,
+        client: ReadClient,
+        path: str,
+        filters: Mapping[str, str],
+        decode: Callable[[Any], Page[Items]],
+        beside: Executor,
+    ) -> None:
+        super().__init__(client, path, filters, decode)
+        self._beside = beside
+        self._ahead: dict[str, bytes | ProviderError] = {}
+
+    def at(self, token: str) -> Page[Items]:
+        body = self._ahead.get(token) or self._fetched(token)
+        if isinstance(body, ProviderError):
+            raise body
+        following = token_in(body)
+        try:
+            if not following:
+                return self._look(body)
+            looked = self._beside.submit(self._look, body)
+            # This thread fetches, not the other one: it lets go of the interpreter when it waits.
+            self._ahead = {following: self._fetched(following)}
+            return looked.result()
+        except BadResponse:
+            return super().at(token)
+
+    def _fetched(self, token: str) -> bytes | ProviderError:
+        """What came of asking for a page; a failure counts only if that page is wanted."""
+        try:
+            return self._get(token, _as_it_is, _as_it_is)
+        except ProviderError as error:
+            return error
+
+    def _look(self, body: bytes) -> Page[Items]:
+        return self._decode(parse_list(body))
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
 
 
 def numbered_pages(

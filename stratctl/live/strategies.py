@@ -8,6 +8,7 @@ minute becomes that Strategy's problem; it stops that Strategy and no other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -270,12 +271,14 @@ class StrategyReader:
 
 
 def read_executions(
-    client: ReadClient, strategy_id: str, operation_id: str
+    client: ReadClient, strategy_id: str, operation_id: str, *, beside: Executor | None = None
 ) -> tuple[Execution, ...]:
-    """All Executions of one Operation. Raises BadResponse and what ReadClient.get raises."""
+    """All Executions of one Operation; ``beside`` as in ``cursor_pages``. Raises BadResponse and
+    what ReadClient.get raises."""
+    path, decode = "/strategies/executions", wire.executions_page
     wanted = {"strategy_id": strategy_id, "operation_id": operation_id}
     found: dict[str, Execution] = {}
-    for page in cursor_pages(client, "/strategies/executions", wanted, wire.executions_page):
+    for page in cursor_pages(client, path, wanted, decode, beside=beside):
         check_filter([one.operation_id for one in page], operation_id, "Operation")
         found.update((one.id, one) for one in page)
     return tuple(found.values())

@@ -83,6 +83,18 @@ def parse_list(body: bytes) -> Any:
     return document if proven and len(body) <= BODY_BYTES_MAX else parse(body)
 
 
+def token_in(body: bytes) -> str:
+    """The token of the page behind this one, as far as a glance can tell; empty for none.
+
+    Good enough to ask for that page ahead. What this page says only ``parse_list`` decides.
+    """
+    try:
+        page = _PAGE_END.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    return (page.message or page).next_page_token or ""
+
+
 def unwrap(document: Any) -> Any:
     """The resource inside ``message``, or the document itself when it comes bare."""
     if isinstance(document, dict) and isinstance(document.get("message"), (dict, list)):
@@ -150,6 +162,14 @@ _List = list[dict[str, _Scalar | list[_Scalar | _Leg]]]
 _PLAIN_PAGE = msgspec.json.Decoder(
     dict[str, _Scalar | _List | dict[str, _Scalar | _List]]  # bare, or inside ``message``
 )
+
+
+class _PageEnd(msgspec.Struct):
+    next_page_token: str | None = None
+    message: _PageEnd | None = None
+
+
+_PAGE_END = msgspec.json.Decoder(_PageEnd)
 _BEFORE_A_COLON = (b'"', b" ", b"\t", b"\n", b"\r")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from stratctl.core.errors import BadResponse, NotSent, OutcomeUnknown
@@ -17,6 +18,10 @@ from stratctl.live.strategies import read_executions
 
 SIGNATURE_SECONDS_MAX = 50
 """The provider refuses signatures after 60 s; one that is almost that old is not worth sending."""
+
+LOOKING_AT_ONCE = 2
+"""Pages that are looked at beside the threads that fetch them. Not of the clockwork: nothing waits
+there, and nothing can be seen of it but that it takes less time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Writer:
         self._write = write
         self._read = read
         self._clockwork = clockwork
+        self._beside = ThreadPoolExecutor(LOOKING_AT_ONCE, "looking")
 
     def sign(self, intent: Intent) -> Signed:
         """Wait for the rate limit, then sign the intent's exact bytes."""
@@ -105,7 +111,7 @@ class Writer:
 
     def executions(self, strategy_id: str, operation_id: str) -> tuple[Execution, ...]:
         """All Executions of one Operation that the provider lists now."""
-        return read_executions(self._read, strategy_id, operation_id)
+        return read_executions(self._read, strategy_id, operation_id, beside=self._beside)
 
     def strategy(self, strategy_id: str, *, name: str) -> LiveStrategy:
         """One Strategy as it is now, without its Operations."""

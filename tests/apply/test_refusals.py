@@ -104,7 +104,7 @@ def partly(rejected: set[str]) -> None:
 def test_the_law_notices_a_whole_call_taken_for_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Planted: every row is what its Operation is."""
     partly({"CUST02"})
-    monkeypatch.setattr(proof, "_result", lambda execution: RowResult.SETTLED)
+    monkeypatch.setattr(proof, "_result", lambda execution, legs: RowResult.SETTLED)
     with pytest.raises(AssertionError):
         partly({"CUST02"})
 

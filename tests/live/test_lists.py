@@ -1,11 +1,15 @@
 """Lists are read to their end, and distrusted on the way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stratctl.core.errors import BadResponse
+from stratctl.core.errors import BadResponse, ProviderError
 from stratctl.core.state import Float, Price
 from stratctl.live import lists, market, wire
 from stratctl.live.lists import NUMBERED_READS_MAX, cursor_pages, numbered_pages
@@ -74,6 +78,88 @@ def test_a_list_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadResponse, match="no end"):
         list(cursor_pages(read_client(httpx.MockTransport(respond)), "/x", {}, wire.traders_page))
     assert count == 5
+
+
+BROKEN = ['{"traders": [], "next_page_token": "z"', '{"next_page_token": "z", "traders": 1}', "[]"]
+"""Pages that cannot be trusted, whatever they say is next."""
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from([*BROKEN, ""])), max_size=4),
+    st.booleans(),
+    st.integers(0, 4),
+)
+def test_what_is_read_ahead_is_what_is_read_in_turn(
+    said: list[tuple[int, str]], wrapped: bool, back: int
+) -> None:
+    """The same pages or the same refusal.
+
+    Pages come broken at first, and the last one may lead back to another. None is asked for without
+    need but those that a broken one names.
+    """
+    traders = {n: [trader(10 * n + k) for k in range(rows)] for n, (rows, _) in enumerate(said)}
+    last = len(said) - 1
+
+    def read(beside: Executor | None) -> tuple[list[Any], list[str]]:
+        asked: list[str] = []
+        broken = {str(n): text for n, (_, text) in enumerate(said) if text}
+
+        def respond(request: httpx.Request) -> httpx.Response:
+            token = request.url.params.get("page_token", "0")
+            asked.append(token)
+            if token in broken:
+                return httpx.Response(200, content=broken.pop(token))
+            if not token.isdigit() or int(token) > last:
+                return json_answer({"errors": ["no such page"]}, 400)
+            following = str(int(token) + 1) if int(token) < last else str(back) * (back < last)
+            page = {"traders": traders[int(token)], "next_page_token": following}
+            return json_answer({"message": page} if wrapped else page)
+
+        client = read_client(httpx.MockTransport(respond))
+        pages = cursor_pages(client, "/x", {}, wire.traders_page, beside=beside)
+        return list(outcomes(pages)), asked
+
+    found, asked = read(None)
+    with ThreadPoolExecutor(1) as beside:
+        ahead, asked_ahead = read(beside)
+    assert ahead == found
+    spare = [token for token in asked_ahead if token != "z"]
+    assert set(spare) == set(asked)
+    assert len(spare) <= len(asked) + 1
+
+
+def outcomes(pages: Iterator[wire.TraderColumns]) -> Iterator[object]:
+    """Each page's codes, and what ended the reading."""
+    try:
+        for page in pages:
+            yield wire.values(page.participant_code)
+    except ProviderError as error:
+        yield type(error), error.summary
+
+
+class Later(Executor):
+    """Does what it is given when somebody waits for it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        class Waited(Future[Any]):
+            def result(self, timeout: float | None = None) -> Any:
+                return fn(*args, **kwargs)
+
+        return Waited()
+
+
+def test_the_next_page_is_asked_for_before_a_page_was_looked_at() -> None:
+    """And the last one is looked at by who waits for it."""
+    first = {"traders": [trader(1)], "next_page_token": "a"}
+    transport, seen = answering(json_answer(first), json_answer({"traders": [trader(2)]}))
+    requests: list[int] = []
+
+    def look(document: Any) -> wire.Page[wire.TraderColumns]:
+        requests.append(len(seen))
+        return wire.traders_page(document)
+
+    assert len(list(cursor_pages(read_client(transport), "/x", {}, look, beside=Later()))) == 2
+    assert requests == [2, 2]
 
 
 def participants(total: Callable[[int], int]) -> tuple[httpx.BaseTransport, list[int]]:
