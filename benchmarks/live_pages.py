@@ -35,6 +35,7 @@ from stratctl.live.client import ReadClient, WriteClient
 from stratctl.live.clockwork import real_clockwork
 from stratctl.live.connections import ReadingTransport
 from stratctl.live.limiter import Limiter
+from stratctl.live.pages import ACCOUNTS, EXECUTIONS, TRADERS, PagesOf
 from stratctl.live.reader import Reader
 from stratctl.live.transport import Endpoint, real_transport
 from stratctl.live.writer import Writer
@@ -85,31 +86,30 @@ def main() -> None:
         clients = Clients(address, environ)
         strategy_id = enroll(clients)
         one_operation = clients.read.get("/strategies/operations", decode=wire.operations_page)
-        kinds: dict[str, tuple[str, dict[str, str], Callable[[Any], object]]] = {
+        kinds: dict[str, tuple[str, dict[str, str], PagesOf[Any]]] = {
             "traders": (
                 "/strategies/traders",
                 {"strategy_id": strategy_id, "page_size": "200"},
-                wire.traders_page,
+                TRADERS,
             ),
             "accounts": (
                 "/accounts",
                 {"account_label": strategy_id, "account_type": "available", "page": "1"},
-                wire.accounts_page,
+                ACCOUNTS,
             ),
             "executions": (
                 "/strategies/executions",
                 {"operation_id": one_operation.items[0].id, "page_size": "200"},
-                wire.executions_page,
+                EXECUTIONS,
             ),
         }
-        for kind, (path, filters, decode) in kinds.items():
+        for kind, (path, filters, pages_of) in kinds.items():
             floor, cost = alternately(
                 lambda: clients.read._ask(_target(path, filters)),  # noqa: B023 - called at once
-                lambda: clients.read.get(  # as lists are read
+                lambda: clients.read.read(  # as lists are read
                     path,  # noqa: B023 - called at once
                     filters,  # noqa: B023 - called at once
-                    decode=decode,  # noqa: B023 - called at once
-                    parse=wire.parse_list,
+                    pages_of.read,  # noqa: B023 - called at once
                 ),
             )
             measured = f"{cost:.2f} ms CPU a page of 200, of which HTTP {floor:.2f} ms"

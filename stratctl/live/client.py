@@ -86,19 +86,24 @@ class ReadClient:
         parameters: Mapping[str, str] | None = None,
         *,
         decode: Callable[[Any], Decoded],
-        parse: Callable[[bytes], Any] = wire.parse,
     ) -> Decoded:
-        """One resource or page, parsed and decoded.
+        """One resource, parsed and decoded. Raises what ``read`` does."""
+        return self.read(path, parameters or {}, lambda body: decode(wire.parse(body)))
+
+    def read(
+        self, path: str, parameters: Mapping[str, str], read: Callable[[bytes], Decoded]
+    ) -> Decoded:
+        """What ``read`` makes of the body of one resource or page; BadResponse asks for it again.
 
         Raises NotSent, AccessRefused, NotFound, RequestRefused, BadResponse, or a plain
         ProviderError when no attempt got an answer.
         """
-        target = target_of(path, parameters or {})
+        target = target_of(path, parameters)
         deadline = self._clockwork.monotonic() + RETRY_SECONDS_MAX
         attempt = 1
         while True:
             try:
-                return decode(parse(self._ask(target).body))
+                return read(self._ask(target).body)
             except (NotSent, OutcomeUnknown, BadResponse, _TryLater) as error:
                 failure = _for_a_reader(error)
                 seconds = self._patience(error, attempt)

@@ -217,7 +217,7 @@ def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Tab
         "named_accounts",
         {**ACCOUNT_ROWS, "account_id": "VARCHAR", "last_update": "BIGINT"},
         [
-            (*columns, page.account_id, page.last_update)
+            (*columns, page.account_id, "".join(f"{each}\n" for each in page.last_update))
             for columns, page in zip(shown, pages, strict=True)
         ],
     )

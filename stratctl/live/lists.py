@@ -4,25 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from stratctl.core.errors import BadResponse, ProviderError
 from stratctl.live.client import ReadClient
-from stratctl.live.wire import (
-    PAGE_SIZE,
-    Lines,
-    NumberedPage,
-    Page,
-    parse_list,
-    token_in,
-    values,
-)
+from stratctl.live.pages import PagesOf
+from stratctl.live.wire import PAGE_SIZE, Lines, NumberedPage, Page, token_in, values
 
 PAGES_MAX = 200_000
 NUMBERED_READS_MAX = 5
 
 Items = TypeVar("Items")
-Decoded = TypeVar("Decoded")
+Looked = TypeVar("Looked")
 Seen = Callable[[int], None]
 """Called after each page with the number of rows so far; what it raises ends the reading."""
 
@@ -31,7 +24,7 @@ def cursor_pages(
     client: ReadClient,
     path: str,
     filters: Mapping[str, str],
-    decode: Callable[[Any], Page[Items]],
+    pages_of: PagesOf[Page[Items]],
     seen: Seen | None = None,
     *,
     beside: Executor | None = None,
@@ -43,9 +36,9 @@ def cursor_pages(
     others were inserted meanwhile: the caller tells by its id.
     """
     pages = (
-        _Pages(client, path, filters, decode)
+        _Pages(client, path, filters, pages_of)
         if beside is None
-        else _PagesAhead(client, path, filters, decode, beside)
+        else _PagesAhead(client, path, filters, pages_of, beside)
     )
     token, tokens, rows = "", {""}, 0
     for _ in range(PAGES_MAX):
@@ -73,24 +66,22 @@ class _Pages(Generic[Items]):
         client: ReadClient,
         path: str,
         filters: Mapping[str, str],
-        decode: Callable[[Any], Page[Items]],
+        pages_of: PagesOf[Page[Items]],
     ) -> None:
         self._client = client
         self._path = path
         self._filters = filters
-        self._decode = decode
+        self._look = pages_of.read
 
     def at(self, token: str) -> Page[Items]:
         """The page that a token stands for; the first one for none."""
-        return self._get(token, self._decode, parse_list)
+        return self._get(token, self._look)
 
-    def _get(
-        self, token: str, decode: Callable[[Any], Decoded], parse: Callable[[bytes], Any]
-    ) -> Decoded:
+    def _get(self, token: str, look: Callable[[bytes], Looked]) -> Looked:
         parameters = {**self._filters, "page_size": str(PAGE_SIZE)}
         if token:
             parameters["page_token"] = token
-        return self._client.get(self._path, parameters, decode=decode, parse=parse)
+        return self._client.read(self._path, parameters, look)
 
 
 class _PagesAhead(_Pages[Items]):
@@ -104,10 +95,10 @@ class _PagesAhead(_Pages[Items]):
         client: ReadClient,
         path: str,
         filters: Mapping[str, str],
-        decode: Callable[[Any], Page[Items]],
+        pages_of: PagesOf[Page[Items]],
         beside: Executor,
     ) -> None:
-        super().__init__(client, path, filters, decode)
+        super().__init__(client, path, filters, pages_of)
         self._beside = beside
         self._ahead: dict[str, bytes | ProviderError] = {}
 
@@ -129,12 +120,9 @@ class _PagesAhead(_Pages[Items]):
     def _fetched(self, token: str) -> bytes | ProviderError:
         """What came of asking for a page; a failure counts only if that page is wanted."""
         try:
-            return self._get(token, _as_it_is, _as_it_is)
+            return self._get(token, _as_it_is)
         except ProviderError as error:
             return error
-
-    def _look(self, body: bytes) -> Page[Items]:
-        return self._decode(parse_list(body))
 
 
 def _as_it_is(body: bytes) -> bytes:
@@ -145,7 +133,7 @@ def numbered_pages(
     client: ReadClient,
     path: str,
     filters: Mapping[str, str],
-    decode: Callable[[Any], NumberedPage[Items]],
+    pages_of: PagesOf[NumberedPage[Items]],
     seen: Seen | None = None,
 ) -> tuple[Items, ...]:
     """Every page of a page-numbered list.
@@ -158,7 +146,7 @@ def numbered_pages(
         total, rows = 1, 0
         while len(pages) < total:
             parameters = {**filters, "page": str(len(pages) + 1)}
-            page = client.get(path, parameters, decode=decode, parse=parse_list)
+            page = client.read(path, parameters, pages_of.read)
             if pages and page.total_pages != total:
                 break
             total = page.total_pages

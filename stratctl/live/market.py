@@ -11,6 +11,7 @@ from stratctl.core.state import Float, Price
 from stratctl.live import wire
 from stratctl.live.client import ReadClient
 from stratctl.live.lists import numbered_pages
+from stratctl.live.pages import ACCOUNTS
 
 
 def read_price(client: ReadClient, asset: str, currency: str) -> Price | None:
@@ -58,7 +59,7 @@ def read_float(client: ReadClient, currency: str, account: tuple[str, str, str])
         "account_label": label,
         "account_type": "available",
     }
-    pages = numbered_pages(client, "/accounts", wanted, wire.accounts_page)
+    pages = numbered_pages(client, "/accounts", wanted, ACCOUNTS)
     balances = {
         account_id: balance
         for page in pages

@@ -17,6 +17,7 @@ from stratctl.live.client import ReadClient
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.lists import numbered_pages
 from stratctl.live.market import read_float, read_price
+from stratctl.live.pages import PARTICIPANTS
 from stratctl.live.strategies import StrategyRead, StrategyReader, Unbooked
 
 THREADS_MAX = 8
@@ -127,7 +128,7 @@ class Reader:
             self._client,
             "/participants",
             {},
-            wire.participants_page,
+            PARTICIPANTS,
             partial(seen, "participants"),
         )
         matches = strategies.match(realm, declared, booked)

@@ -32,6 +32,7 @@ from stratctl.live.identity import (
     went_backwards,
 )
 from stratctl.live.lists import check_column, check_filter, cursor_pages, numbered_pages
+from stratctl.live.pages import ACCOUNTS, EXECUTIONS, OPERATIONS, STRATEGIES, TRADERS
 
 REREAD_SECONDS = (1.0, 3.0, 8.0, 16.0, 32.0)
 """Waits before each re-read of something stale: five times within a minute."""
@@ -212,7 +213,7 @@ class StrategyReader:
 
     def _strategies(self) -> list[wire.StrategyRecord]:
         seen = partial(self._seen, "strategies")
-        pages = cursor_pages(self._client, "/strategies", {}, wire.strategies_page, seen)
+        pages = cursor_pages(self._client, "/strategies", {}, STRATEGIES, seen)
         return list({record.id: record for page in pages for record in page}.values())
 
     def _operations(self, strategy_id: str, name: str) -> list[wire.OperationRecord]:
@@ -220,7 +221,7 @@ class StrategyReader:
         wanted = {"strategy_id": strategy_id}
         path = "/strategies/operations"
         found: dict[str, wire.OperationRecord] = {}
-        for page in cursor_pages(self._client, path, wanted, wire.operations_page, seen):
+        for page in cursor_pages(self._client, path, wanted, OPERATIONS, seen):
             check_filter([record.strategy_id for record in page], strategy_id, "Strategy")
             found.update((record.id, record) for record in page)
         return list(found.values())
@@ -229,7 +230,7 @@ class StrategyReader:
         seen = partial(self._seen, f"{name} traders")
         wanted = {"strategy_id": strategy_id}
         path = "/strategies/traders"
-        pages = tuple(cursor_pages(self._client, path, wanted, wire.traders_page, seen))
+        pages = tuple(cursor_pages(self._client, path, wanted, TRADERS, seen))
         for page in pages:
             check_column(page.strategy_id, strategy_id, "Strategy")
         return pages
@@ -237,7 +238,7 @@ class StrategyReader:
     def _accounts(self, strategy_id: str, name: str) -> tuple[wire.AccountColumns, ...]:
         seen = partial(self._seen, f"{name} holdings")
         wanted = {"account_label": strategy_id, "account_type": "available"}
-        pages = numbered_pages(self._client, "/accounts", wanted, wire.accounts_page, seen)
+        pages = numbered_pages(self._client, "/accounts", wanted, ACCOUNTS, seen)
         for page in pages:
             check_column(page.label, strategy_id, "label")
             check_column(page.type, "available", "type")
@@ -275,10 +276,9 @@ def read_executions(
 ) -> tuple[Execution, ...]:
     """All Executions of one Operation; ``beside`` as in ``cursor_pages``. Raises BadResponse and
     what ReadClient.get raises."""
-    path, decode = "/strategies/executions", wire.executions_page
     wanted = {"strategy_id": strategy_id, "operation_id": operation_id}
     found: dict[str, Execution] = {}
-    for page in cursor_pages(client, path, wanted, decode, beside=beside):
+    for page in cursor_pages(client, "/strategies/executions", wanted, EXECUTIONS, beside=beside):
         check_filter([one.operation_id for one in page], operation_id, "Operation")
         found.update((one.id, one) for one in page)
     return tuple(found.values())

@@ -14,6 +14,7 @@ from stratctl.live.client import ReadClient, SignedRequest, WriteClient
 from stratctl.live.clockwork import Clockwork
 from stratctl.live.identity import live_operation
 from stratctl.live.lists import cursor_pages
+from stratctl.live.pages import OPERATIONS, STRATEGIES
 from stratctl.live.strategies import read_executions
 
 SIGNATURE_SECONDS_MAX = 50
@@ -94,7 +95,7 @@ class Writer:
         if intent.verb in (Verb.METADATA, Verb.FLAGS):
             return self._read_back(intent)
         wanted = {"request_id": intent.request_id}
-        pages = cursor_pages(self._read, "/strategies/operations", wanted, wire.operations_page)
+        pages = cursor_pages(self._read, "/strategies/operations", wanted, OPERATIONS)
         found = [each for page in pages for each in page if each.request_id == intent.request_id]
         if not found:
             return None
@@ -140,7 +141,7 @@ class Writer:
 
     def _look_up_strategy(self, intent: Intent) -> Answer | None:
         """Strategies have no filter by request id, so that the whole list is read."""
-        pages = cursor_pages(self._read, "/strategies", {}, wire.strategies_page)
+        pages = cursor_pages(self._read, "/strategies", {}, STRATEGIES)
         found = [each for page in pages for each in page if each.request_id == intent.request_id]
         if not found:
             return None

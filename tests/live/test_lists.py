@@ -13,6 +13,7 @@ from stratctl.core.errors import BadResponse, ProviderError
 from stratctl.core.state import Float, Price
 from stratctl.live import lists, market, wire
 from stratctl.live.lists import NUMBERED_READS_MAX, cursor_pages, numbered_pages
+from stratctl.live.pages import PARTICIPANTS, TRADERS, PagesOf
 from tests.live.worlds import answering, json_answer, read_client
 
 ID = "b1c2d3e4-f5a6-4789-bcde-f01234567890"
@@ -38,7 +39,7 @@ def test_a_cursor_is_followed_to_its_end() -> None:
             read_client(transport),
             "/strategies/traders",
             {"strategy_id": ID},
-            wire.traders_page,
+            TRADERS,
             counts.append,
         )
     )
@@ -54,7 +55,7 @@ def test_a_circle_ends_at_the_second_sight_of_a_token(tokens: list[str]) -> None
         *[json_answer({"traders": [], "next_page_token": token}) for token in tokens]
     )
     with pytest.raises(BadResponse, match="circle"):
-        list(cursor_pages(read_client(transport), "/x", {}, wire.traders_page))
+        list(cursor_pages(read_client(transport), "/x", {}, TRADERS))
     assert len(seen) == len(tokens)
 
 
@@ -62,7 +63,7 @@ def test_a_page_larger_than_asked_for_is_refused() -> None:
     """201 rows where 200 were asked for."""
     transport, _ = answering(json_answer({"traders": [trader(n) for n in range(201)]}))
     with pytest.raises(BadResponse, match="a page of 201"):
-        list(cursor_pages(read_client(transport), "/x", {}, wire.traders_page))
+        list(cursor_pages(read_client(transport), "/x", {}, TRADERS))
 
 
 def test_a_list_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +77,7 @@ def test_a_list_without_an_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
         return json_answer({"traders": [], "next_page_token": str(count)})
 
     with pytest.raises(BadResponse, match="no end"):
-        list(cursor_pages(read_client(httpx.MockTransport(respond)), "/x", {}, wire.traders_page))
+        list(cursor_pages(read_client(httpx.MockTransport(respond)), "/x", {}, TRADERS))
     assert count == 5
 
 
@@ -116,7 +117,7 @@ def test_what_is_read_ahead_is_what_is_read_in_turn(
             return json_answer({"message": page} if wrapped else page)
 
         client = read_client(httpx.MockTransport(respond))
-        pages = cursor_pages(client, "/x", {}, wire.traders_page, beside=beside)
+        pages = cursor_pages(client, "/x", {}, TRADERS, beside=beside)
         return list(outcomes(pages)), asked
 
     found, asked = read(None)
@@ -158,7 +159,8 @@ def test_the_next_page_is_asked_for_before_a_page_was_looked_at() -> None:
         requests.append(len(seen))
         return wire.traders_page(document)
 
-    assert len(list(cursor_pages(read_client(transport), "/x", {}, look, beside=Later()))) == 2
+    looking = PagesOf(look)
+    assert len(list(cursor_pages(read_client(transport), "/x", {}, looking, beside=Later()))) == 2
     assert requests == [2, 2]
 
 
@@ -182,23 +184,23 @@ def participants(total: Callable[[int], int]) -> tuple[httpx.BaseTransport, list
 def test_numbered_pages_are_read_in_order() -> None:
     """All of them; a list of none has one empty page."""
     transport, asked = participants(lambda nth: 3)
-    pages = numbered_pages(read_client(transport), "/x", {}, wire.participants_page)
+    pages = numbered_pages(read_client(transport), "/x", {}, PARTICIPANTS)
     assert [page.participant_code for page in pages] == ["P00001\n", "P00002\n", "P00003\n"]
     assert asked == [1, 2, 3]
     transport, _ = answering(json_answer({"message": [], "total_pages": 0}))
-    (page,) = numbered_pages(read_client(transport), "/x", {}, wire.participants_page)
+    (page,) = numbered_pages(read_client(transport), "/x", {}, PARTICIPANTS)
     assert wire.values(page.participant_code) == []
 
 
 def test_a_numbered_list_that_changes_its_length_is_read_again() -> None:
     """Once is read again; for ever is refused."""
     transport, asked = participants(lambda nth: 2 if nth == 1 else 3)
-    pages = numbered_pages(read_client(transport), "/x", {}, wire.participants_page)
+    pages = numbered_pages(read_client(transport), "/x", {}, PARTICIPANTS)
     assert len(pages) == 3
     assert asked == [1, 2, 1, 2, 3]
     transport, asked = participants(lambda nth: 2 + nth)
     with pytest.raises(BadResponse, match="changed its length"):
-        numbered_pages(read_client(transport), "/x", {}, wire.participants_page)
+        numbered_pages(read_client(transport), "/x", {}, PARTICIPANTS)
     assert len(asked) == 2 * NUMBERED_READS_MAX
 
 
@@ -206,7 +208,7 @@ def test_an_absurd_number_of_pages_is_refused() -> None:
     """A list does not make us ask a million times."""
     transport, asked = participants(lambda nth: 10**9)
     with pytest.raises(BadResponse, match="claims 1000000000 pages"):
-        numbered_pages(read_client(transport), "/x", {}, wire.participants_page)
+        numbered_pages(read_client(transport), "/x", {}, PARTICIPANTS)
     assert asked == [1]
 
 

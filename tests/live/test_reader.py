@@ -624,7 +624,7 @@ def test_an_account_that_came_twice_is_one() -> None:
         type=lines(*["available"] * 6),
         asset=lines("BTC", "BTC", "BTC", "BTC", "USD", "BTC"),
         balance=lines("1.5", "2.5", "-0.1", "123456789012345.0", "9.99", "1.0"),
-        last_update=lines(*range(6)),
+        last_update=range(6),
     )
     accounts = joining.accounts_table(workspace, [page])
     traders = joining.traders_table(
@@ -651,7 +651,7 @@ def test_an_account_that_came_under_two_owners_counts_for_one() -> None:
         type=lines("available", "available"),
         asset=lines("BTC", "BTC"),
         balance=lines("1.5", "2.5"),
-        last_update=lines(1, 2),
+        last_update=[1, 2],
     )
     accounts = joining.accounts_table(workspace, [page])
     assert [row[1:] for row in accounts.rows()] == [("B", "BTC", "2.5")]
@@ -699,7 +699,7 @@ def test_balances_are_cut_and_never_rounded(balances: list[str]) -> None:
         owner=lines(*codes),
         asset=lines(*["BTC"] * count),
         balance=lines(*balances),
-        last_update=lines(*range(count)),
+        last_update=range(count),
         **same,
     )
     traders = workspace.table(
