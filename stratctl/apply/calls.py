@@ -69,6 +69,12 @@ class Ending:
         """A refusal that frees the id: nothing was carried out under it."""
         return self.answer is not None and self.answer.answer is AnswerClass.REFUSED
 
+    @property
+    def reason(self) -> str:
+        """Why it was refused, in the provider's words."""
+        assert self.answer is not None, "a refusal is an answer"
+        return "; ".join(self.answer.errors) or self.answer.detail or "refused"
+
 
 @dataclass(frozen=True, slots=True)
 class Conclusion:

@@ -155,7 +155,7 @@ def body_in_the_id(monkeypatch: pytest.MonkeyPatch) -> None:
         digest = hashlib.sha256(intent.body.encode()).digest()[:16]
         return replace(intent, request_id=str(uuid.UUID(bytes=digest, version=4)))
 
-    monkeypatch.setattr("stratctl.apply.strategy.trading_intent", hashed)
+    monkeypatch.setattr("stratctl.apply.trading.trading_intent", hashed)
     monkeypatch.setattr(bindings.Bindings, "_expected_id", lambda _, intent: intent.request_id)
 
 

@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from stratctl.apply import body, calls, proof
-from stratctl.apply import strategy as sending
+from stratctl.apply import body, calls, proof, strategy, trading
+from stratctl.apply.standing import Standing
 from stratctl.apply.words import Pace
 from stratctl.core.event import Execution, Intent, RowOutcome, RowResult
 from stratctl.journal import bindings, booked, directory
@@ -55,7 +55,7 @@ def _body_in_the_id() -> AbstractContextManager[None]:
         return replace(intent, request_id=str(uuid.UUID(bytes=digest, version=4)))
 
     return _replaced(
-        (sending, "trading_intent", trading_intent),
+        (trading, "trading_intent", trading_intent),
         (bindings.Bindings, "_expected_id", lambda self, intent: intent.request_id),
     )
 
@@ -120,20 +120,20 @@ def _lock_only() -> AbstractContextManager[None]:
 
 def _slot_skipped_after_400() -> AbstractContextManager[None]:
     """A refusal uses its slot up."""
-    divide = sending._StrategyRun._divide
+    divide = trading.Trading._divide
 
     def skipping(self: Any, *said: Any) -> Any:
         groups = yield from divide(self, *said)
-        self.head_slot += 1
+        self.standing.head_slot += 1
         return groups
 
-    return _replaced((sending._StrategyRun, "_divide", skipping))
+    return _replaced((trading.Trading, "_divide", skipping))
 
 
 def _pipelined_slots() -> AbstractContextManager[None]:
     """The next slot is used while nobody knows what became of the last."""
 
-    stop = sending._StrategyRun._open
+    stop = Standing.leave_open
 
     def going_on(self: Any, intent: Intent, ending: Any) -> Any:
         if intent.slot is None:
@@ -142,8 +142,8 @@ def _pipelined_slots() -> AbstractContextManager[None]:
             self.head_slot += 1
 
     return _replaced(
-        (sending._StrategyRun, "_open", going_on),
-        (sending, "Pace", lambda: Pace(attempts=1)),
+        (Standing, "leave_open", going_on),
+        (strategy, "Pace", lambda: Pace(attempts=1)),
     )
 
 
