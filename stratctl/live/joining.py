@@ -14,7 +14,7 @@ from stratctl.core.state import (
 )
 from stratctl.core.tables import Schema, Table, Workspace
 from stratctl.live.accounting import Counted
-from stratctl.live.wire import AccountColumns, Lines, ParticipantColumns, TraderColumns, values
+from stratctl.live.wire import AccountColumns, Lines, ParticipantColumns, TraderColumns
 
 TRADER_ROWS = {
     "strategy_id": "VARCHAR",
@@ -41,6 +41,7 @@ ACCOUNT_ROWS = {
     "participant_code": "VARCHAR",
     "asset": "VARCHAR",
     "balance": "VARCHAR",
+    "account_id": "VARCHAR",
 }
 
 
@@ -206,18 +207,17 @@ def live_rows(
 
 def accounts_table(workspace: Workspace, pages: Sequence[AccountColumns]) -> Table:
     """ACCOUNT_ROWS. An account that came on two pages is taken once, as it was last updated."""
-    shown = [(page.label, page.owner, page.asset, page.balance) for page in pages]
+    shown = [(page.label, page.owner, page.asset, page.balance, page.account_id) for page in pages]
     raw = _end_to_end(workspace, "listed_accounts", ACCOUNT_ROWS, shown)
-    listed = [account_id for page in pages for account_id in values(page.account_id)]
-    if len(set(listed)) == len(listed):
+    if not raw.duplicates(("account_id",)):
         return raw
-    # Only now does the engine need to know which account is which.
+    # Only now does the engine need to know which one was the last.
     named = _end_to_end(
         workspace,
         "named_accounts",
-        {**ACCOUNT_ROWS, "account_id": "VARCHAR", "last_update": "BIGINT"},
+        {**ACCOUNT_ROWS, "last_update": "BIGINT"},
         [
-            (*columns, page.account_id, "".join(f"{each}\n" for each in page.last_update))
+            (*columns, "".join(f"{each}\n" for each in page.last_update))
             for columns, page in zip(shown, pages, strict=True)
         ],
     )

@@ -654,7 +654,7 @@ def test_an_account_that_came_under_two_owners_counts_for_one() -> None:
         last_update=[1, 2],
     )
     accounts = joining.accounts_table(workspace, [page])
-    assert [row[1:] for row in accounts.rows()] == [("B", "BTC", "2.5")]
+    assert accounts.rows() == [("s", "B", "BTC", "2.5", "a1")]
 
 
 def test_participants_that_came_twice_are_one() -> None:
