@@ -73,7 +73,7 @@ class Clients:
         )
         write = WriteClient(
             credentials=credentials_from(environ, "STRATCTL_WRITE"),
-            transport=real_transport(endpoint),
+            transport=real_transport(endpoint, self.clockwork.monotonic),
             **shared,
         )
         self.writer = Writer(write, self.read, self.clockwork)

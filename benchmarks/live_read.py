@@ -112,7 +112,7 @@ def asking(
     """CPU milliseconds of a page of accounts that is asked for and not looked at: by the way that
     writes take, and by that of reads."""
     target = f"/accounts?account_label={strategy_id}&account_type=available&page=1"
-    with real_transport(Endpoint(address)) as transport:
+    with real_transport(Endpoint(address), time.monotonic) as transport:
         over_httpx = Clients(address, keys, reading=transport).read
         return alternately(lambda: over_httpx._ask(target), lambda: clients.read._ask(target))
 

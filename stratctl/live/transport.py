@@ -21,6 +21,7 @@ from stratctl import __version__
 from stratctl.core.errors import BadResponse, NotSent, OutcomeUnknown, ProviderError, UsageError
 from stratctl.core.secret import Secret
 from stratctl.live.clockwork import Clockwork
+from stratctl.live.timed import TimedBackend
 from stratctl.live.wire import BODY_BYTES_MAX
 
 CONNECT_SECONDS = 10.0
@@ -193,10 +194,13 @@ class Endpoint:
 
 
 def real_transport(
-    endpoint: Endpoint, *, connections: int = CONNECTIONS_MAX
+    endpoint: Endpoint, monotonic: Callable[[], float], *, connections: int = CONNECTIONS_MAX
 ) -> httpx.HTTPTransport:
-    """A pool of connections: HTTP/1.1, no proxies, no retries, certificates always checked."""
-    return httpx.HTTPTransport(
+    """A pool of connections: HTTP/1.1, no proxies, no retries, certificates always checked.
+
+    An answer has ``ANSWER_SECONDS`` from when its request was sent, headers and body together.
+    """
+    transport = httpx.HTTPTransport(
         # Over plain http to this machine there is nothing to verify, and loading the authorities
         # would take longer than a small plan.
         verify=endpoint.url.startswith("https:"),
@@ -206,6 +210,9 @@ def real_transport(
         retries=0,
         limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
     )
+    # A pool takes another backend when it is made, and httpx, which makes it, has no word for that.
+    transport._pool._network_backend = TimedBackend(monotonic, ANSWER_SECONDS)
+    return transport
 
 
 def exchange(

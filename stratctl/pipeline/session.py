@@ -107,7 +107,8 @@ class Session:
     @cached_property
     def writer(self) -> Writer:
         """The one way to write, for apply only."""
-        client = WriteClient(**self._connection("STRATCTL_WRITE", real_transport))
+        connect = partial(real_transport, monotonic=self.clockwork.monotonic)
+        client = WriteClient(**self._connection("STRATCTL_WRITE", connect))
         return Writer(client, self.reads, self.clockwork)
 
     def read_live(self, configuration: Configuration, booked: Booked, progress: Progress) -> Live:

@@ -162,7 +162,7 @@ def a_writer(endpoint: str, environ: Mapping[str, str]) -> Iterator[Writer]:
         "limiter": Limiter(clockwork),
     }
     with (
-        real_transport(place) as writing,
+        real_transport(place, clockwork.monotonic) as writing,
         contextlib.closing(ReadingTransport(place, clockwork.monotonic)) as reading,
     ):
         write = credentials_from(environ, "STRATCTL_WRITE")

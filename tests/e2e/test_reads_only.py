@@ -97,9 +97,7 @@ def test_canary_a_writing_plan_is_caught(
     monkeypatch.setattr(client.ReadClient, "_ask", careless)
     with pytest.raises(AttributeError, match="ReadingTransport"):
         test_only_gets_arrive(busy, tmp_path)
-    monkeypatch.setattr(
-        session, "ReadingTransport", lambda endpoint, monotonic: real_transport(endpoint)
-    )
+    monkeypatch.setattr(session, "ReadingTransport", real_transport)
     with pytest.raises(WriteAttempted):
         test_only_gets_arrive(busy, tmp_path)
     monkeypatch.setattr(

@@ -145,7 +145,8 @@ def test_who_is_in_a_hurry_connects_to_nobody_else(at: Ground) -> None:
 def session_connects() -> tuple[Callable[[Endpoint], ReadingTransport | httpx.BaseTransport], ...]:
     """How a session connects at this moment, to write and to read."""
     reading = partial(vars(session)["ReadingTransport"], monotonic=time.monotonic)
-    return vars(session)["real_transport"], reading
+    writing = partial(vars(session)["real_transport"], monotonic=time.monotonic)
+    return writing, reading
 
 
 def test_the_faster_clock_is_years_away(at: Ground) -> None:

@@ -7,8 +7,9 @@ import socket
 import socketserver
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -33,21 +34,31 @@ from stratctl.live.wire import BODY_BYTES_MAX
 from tests.live.worlds import HandClock
 
 CLOSES = b"<the server closes>"
+DRIPS = b"<the server goes on byte by byte>"
 RESETS = b"<the server resets>"
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-def reads(endpoint: Endpoint) -> ReadingTransport:
+Seconds = Callable[[], float]
+
+
+def stand_still() -> float:
+    """No time passes."""
+    return 0.0
+
+
+def reads(endpoint: Endpoint, monotonic: Seconds = stand_still) -> ReadingTransport:
     """The way that reads take."""
-    return ReadingTransport(endpoint, HandClock().clockwork().monotonic)
+    return ReadingTransport(endpoint, monotonic)
 
 
-def writes(endpoint: Endpoint) -> GetOnlyTransport:
+def writes(endpoint: Endpoint, monotonic: Seconds = stand_still) -> GetOnlyTransport:
     """The way that writes take, for a read."""
-    return GetOnlyTransport(real_transport(endpoint), endpoint, HandClock().clockwork())
+    transport = real_transport(endpoint, monotonic)
+    return GetOnlyTransport(transport, endpoint, HandClock().clockwork())
 
 
-Way = Callable[[Endpoint], ReadingTransport | GetOnlyTransport]
+Way = Callable[..., ReadingTransport | GetOnlyTransport]
 WAYS: list[Way] = [reads, writes]
 both = pytest.mark.parametrize("way", WAYS, ids=["reads", "writes"])
 
@@ -69,6 +80,7 @@ class Answering(socketserver.StreamRequestHandler):
     """One connection of it."""
 
     server: Scripted
+    disable_nagle_algorithm = True
 
     def handle(self) -> None:
         """Answer until the other side, or an answer, ends it."""
@@ -76,7 +88,12 @@ class Answering(socketserver.StreamRequestHandler):
         while head := b"".join(itertools.takewhile(b"\r\n".__ne__, self.rfile)):
             self.server.asked.append((number, head))
             answer = self.server.answers.pop(0)
-            self.wfile.write(answer.removesuffix(CLOSES).removesuffix(RESETS))
+            plain = answer.removesuffix(CLOSES).removesuffix(RESETS).removesuffix(DRIPS)
+            self.wfile.write(plain)
+            with suppress(OSError):  # nobody listens any more
+                while answer.endswith(DRIPS):
+                    self.wfile.write(b"a")
+                    time.sleep(0.001)
             if answer.endswith(RESETS):
                 linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -261,10 +278,27 @@ def test_a_drip_ends_wherever_it_drips(answer: bytes, server: Scripted) -> None:
     server.answers = [answer]
     seconds = itertools.count(0.0, ANSWER_SECONDS / 2)
     with (
-        closing(ReadingTransport(server.endpoint, seconds.__next__)) as transport,
+        closing(reads(server.endpoint, seconds.__next__)) as transport,
         pytest.raises(OutcomeUnknown, match="dripping"),
     ):
         ask(transport)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 200 OK\r\nServer: " + DRIPS, b"HTTP/1.1 100 Continue\r\n\r\n" * 9_000],
+    ids=["headers", "patience"],
+)
+@both
+def test_headers_have_their_time_and_no_more(way: Way, answer: bytes, server: Scripted) -> None:
+    """Byte by byte, each of them within its own time, they do not hold a write either."""
+    server.answers = [answer, PLAIN]
+    seconds = itertools.count(0.0, ANSWER_SECONDS / 4)
+    with closing(way(server.endpoint, seconds.__next__)) as transport:
+        with pytest.raises(OutcomeUnknown, match="dripping"):
+            ask(transport)
+        assert ask(transport).body == b"{}"
+    assert [number for number, _ in server.asked] == [1, 2]
 
 
 def test_both_ways_send_the_same(server: Scripted) -> None:

@@ -6,6 +6,7 @@ import inspect
 import logging
 import socket
 import ssl
+import time
 import traceback
 from collections.abc import Iterator
 
@@ -196,7 +197,7 @@ def test_a_refused_connection_is_not_sent() -> None:
     endpoint = Endpoint.parse("http://127.0.0.1:9")
     with pytest.raises(NotSent, match="ConnectError"):
         exchange(
-            door.real_transport(endpoint),
+            door.real_transport(endpoint, time.monotonic),
             HandClock().clockwork(),
             method="POST",
             url=endpoint.at("/strategies"),
@@ -232,7 +233,7 @@ def test_debug_logging_holds_no_secret(caplog: pytest.LogCaptureFixture) -> None
     caplog.set_level(logging.DEBUG)
     with pytest.raises(NotSent):
         exchange(
-            door.real_transport(endpoint),
+            door.real_transport(endpoint, time.monotonic),
             HandClock().clockwork(),
             method="GET",
             url=endpoint.at("/assets"),
@@ -345,7 +346,7 @@ def test_certificates_are_checked_wherever_there_are_any() -> None:
     """Only plain http goes without."""
     import ssl
 
-    over_tls = door.real_transport(Endpoint.parse("https://api.zerohash.com"))
+    over_tls = door.real_transport(Endpoint.parse("https://api.zerohash.com"), time.monotonic)
     context = over_tls._pool._ssl_context
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode is ssl.CERT_REQUIRED
@@ -356,6 +357,6 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch)
     """A proxy variable does not send signed requests elsewhere."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
-    pool = door.real_transport(Endpoint.parse("http://127.0.0.1:9"))._pool
+    pool = door.real_transport(Endpoint.parse("http://127.0.0.1:9"), time.monotonic)._pool
     assert type(pool) is httpcore.ConnectionPool
     assert pool._proxy is None

@@ -68,8 +68,8 @@ def hurried(endpoint: str, began: float) -> Iterator[None]:
             raise NotTheSandbox(place.url)
         return place
 
-    def connect(place: Endpoint) -> httpx.BaseTransport:
-        return real_transport(only_there(place))
+    def connect(place: Endpoint, monotonic: Callable[[], float]) -> httpx.BaseTransport:
+        return real_transport(only_there(place), monotonic)
 
     def connect_to_read(place: Endpoint, monotonic: Callable[[], float]) -> ReadingTransport:
         return ReadingTransport(
@@ -95,7 +95,8 @@ def refuse_others(endpoint: str, clock: Clock) -> None:
         raise NotTheSandbox(endpoint)
     try:
         # With the transport of applies: over plain http it loads no authorities, 50 ms each time.
-        with httpx.Client(transport=real_transport(Endpoint(endpoint)), trust_env=False) as client:
+        transport = real_transport(Endpoint(endpoint), time.monotonic)
+        with httpx.Client(transport=transport, trust_env=False) as client:
             said = int(client.get(f"{endpoint}/_sandbox/time").json()["now_ms"])
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise NotTheSandbox(f"{endpoint} does not tell a sandbox's time") from error
