@@ -25,6 +25,7 @@ from stratctl.core.event import (
     RowResult,
     Unfinished,
 )
+from stratctl.core.packed import packed
 from stratctl.core.state import Verb
 
 FLOAT_RAN_OUT = "insufficient_funds"
@@ -39,6 +40,7 @@ class Trading:
         self.mixed: set[str] = set()
         """Participants of whom some legs executed and others failed in this run."""
         self.checked_head = False
+        self._selling: frozenset[str] | None = None
 
     def call(self, each: CallWork) -> Said[None]:
         """Send the rows in one call. A refusal parks the rows that it names; when it names none,
@@ -80,16 +82,16 @@ class Trading:
         """Close what was declared and never moved: at once for those who hold nothing to sell,
         after their sale for the others."""
         work, strategy_id = self.standing.work, self.standing.strategy_id
-        selling = {
-            row.participant_code
-            for each in work.calls
-            if each.call.verb is Verb.LIQUIDATE
-            for row in each.rows
-        }
+        if not work.forfeits:
+            return
+        if self._selling is None:
+            sales = [each for each in work.calls if each.call.verb is Verb.LIQUIDATE]
+            self._selling = frozenset(row.participant_code for each in sales for row in each.rows)
         rows = tuple(
             row
             for row in work.forfeits
-            if (row[0] in selling) is exiting and (participants is None or row[0] in participants)
+            if (row[0] in self._selling) is exiting
+            and (participants is None or row[0] in participants)
         )
         if rows and strategy_id:
             yield Forfeited(work.strategy, strategy_id, rows)
@@ -170,17 +172,13 @@ class Trading:
 
 
 def _remembered(outcome: Outcome) -> Outcome:
-    """Without the provider's ids of each row, which the journal has: they are most of what a run of
-    a million rows would hold on to."""
-    return replace(
-        outcome,
-        rows=tuple(
-            [
-                RowOutcome(row.participant_code, row.result, row.reason, "", row.amount_minor)
-                for row in outcome.rows
-            ]
-        ),
-    )
+    """Without the provider's ids of each row, which the journal has, and packed: they are most of
+    what a run of a million rows would hold on to."""
+    kept = [
+        RowOutcome(row.participant_code, row.result, row.reason, "", row.amount_minor)
+        for row in outcome.rows
+    ]
+    return replace(outcome, rows=packed(kept, RowOutcome))
 
 
 def _names(errors: Sequence[str], row: IntentRow) -> bool:

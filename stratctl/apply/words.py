@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ class CallWork:
     """One call of the plan with its rows, ascending by participant code."""
 
     call: Call
-    rows: tuple[IntentRow, ...] = ()
+    rows: Sequence[IntentRow] = ()
     traders: tuple[TraderRef, ...] = ()
     """Beside ``rows``, for FLAGS only."""
     entries: tuple[tuple[EntryContent, frozenset[str]], ...] = ()

@@ -21,10 +21,10 @@ from stratctl.core.event import (
     Outcome,
     Unfinished,
 )
+from stratctl.core.packed import asked
 from stratctl.core.slots import call_id, create_id
 from stratctl.core.state import TRADING_VERBS, Verb
 from stratctl.journal.record import Adopted, Genesis, Takeover, Word
-from stratctl.journal.rows import asked
 
 REFUSALS = frozenset(
     {

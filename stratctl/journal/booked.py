@@ -22,6 +22,7 @@ from stratctl.core.event import (
     RowResult,
     Satisfied,
 )
+from stratctl.core.packed import Ended, asked, ended
 from stratctl.core.state import (
     BOOKED_ROWS,
     TRADING_VERBS,
@@ -47,7 +48,6 @@ from stratctl.journal.record import (
     Waiting,
     WaitOver,
 )
-from stratctl.journal.rows import Ended, asked, ended
 
 MONEY_IN = (Verb.TOP_UP, Verb.ENROLL)
 MONEY_OUT = (Verb.PARTIAL_SELL,)

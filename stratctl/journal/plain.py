@@ -19,8 +19,8 @@ from typing import Any, NamedTuple, get_type_hints
 import msgspec
 
 from stratctl.core.event import Intent, IntentRow, Outcome, RowOutcome
+from stratctl.core.packed import Packed
 from stratctl.journal.merkle import root
-from stratctl.journal.rows import Packed
 
 ROWS: dict[type, type] = {Intent: IntentRow, Outcome: RowOutcome}
 """Whose rows are many, and kept as text."""

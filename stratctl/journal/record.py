@@ -35,10 +35,10 @@ from stratctl.core.event import (
     Problem,
     Satisfied,
 )
+from stratctl.core.packed import Packed
 from stratctl.core.state import Verb
 from stratctl.journal import plain
 from stratctl.journal.merkle import root
-from stratctl.journal.rows import Packed
 from stratctl.journal.words import JOURNAL_WORDS
 
 VERSION = 1

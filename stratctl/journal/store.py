@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.errors import JournalError, JournalUnavailable
 from stratctl.core.event import Event, Intent, Receipt, Unfinished
+from stratctl.core.packed import Packed
 from stratctl.core.report import AuditReport
 from stratctl.core.state import Booked
 from stratctl.core.tables import Workspace
@@ -249,6 +250,10 @@ class Journal(Reading):
                 self._store.write(b"".join(lines))
             self._entries += entries
             self._appending = False
+            for entry in entries:
+                rows = getattr(entry.event, "rows", None)
+                if isinstance(rows, Packed):
+                    rows.deflate()
         if any(isinstance(event, Intent) for event in events):
             # Outside the turn: while one Strategy's intent travels, the others go on.
             with self._doubting():

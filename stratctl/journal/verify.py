@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from stratctl.core.errors import JournalForeign, JournalTampered
 from stratctl.core.event import Abandoned, Answer, Attempt, Forfeited, Intent, Outcome
+from stratctl.core.packed import asked, ended
 from stratctl.core.report import AuditReport
 from stratctl.core.words import count
 from stratctl.journal.booked import booked_totals
 from stratctl.journal.chain import read
 from stratctl.journal.record import Adopted, Entry, Takeover
-from stratctl.journal.rows import asked, ended
 
 TOTALS = (
     "contributed_minor",

@@ -131,7 +131,7 @@ def _refuse_moved(fence: Fence, current: Fence, own_slots: frozenset[tuple[str, 
 
 
 def _keyed(plan: Plan, space: Workspace) -> Table:
-    """A plan's rows with what their call says, in this workspace whatever the plan's was."""
+    """A plan's rows with what their call says, for this workspace whatever the plan's was."""
     calls = [
         (
             call.number,
@@ -153,8 +153,8 @@ def _keyed(plan: Plan, space: Workspace) -> Table:
         },
         list(zip(*calls, strict=True)),
     )
-    rows = plan.rows.copied_to(space)
-    return space.select(
+    rows = space.name_of(plan.rows) or plan.rows.copied_to(space)
+    return space.view(
         "keyed",
         _KEYED_ROWS,
         f"""
@@ -165,6 +165,8 @@ def _keyed(plan: Plan, space: Workspace) -> Table:
 
 
 def _without(allowed: Table, done: Collection[DoneRow]) -> Table:
+    if not done:
+        return allowed
     space = allowed.workspace
     used = space.table("used", _DONE_ROWS, list(zip(*sorted(done), strict=True)))
     return space.select(

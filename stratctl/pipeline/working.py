@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import repeat, starmap
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from stratctl.apply import CallWork, StrategyWork, TraderRef
 from stratctl.core.event import IntentRow, Satisfied
@@ -105,12 +105,43 @@ def _entries(
 
 def call_works(plan: Plan) -> tuple[CallWork, ...]:
     """Each call with its rows."""
-    works = []
-    for call in plan.calls:
-        rows = _in_order(plan, call, "participant_code, amount_minor, auto_rebalance")
-        traders = _in_order(plan, call, _TRADER) if call.verb is Verb.FLAGS else []
-        works.append(_work(call, [IntentRow(*row) for row in rows], starmap(TraderRef, traders)))
-    return tuple(works)
+    return tuple(_work(call, _RowsOf(plan, call), _traders(plan, call)) for call in plan.calls)
+
+
+class _RowsOf(Sequence[IntentRow]):
+    """A call's rows as they are in its plan's table, ascending by participant code.
+
+    Read at each look: a call is sent once, and those of a large book together are much to hold.
+    """
+
+    def __init__(self, plan: Plan, call: Call) -> None:
+        self._plan = plan
+        self._call = call
+
+    def __len__(self) -> int:
+        return self._call.rows
+
+    def __iter__(self) -> Iterator[IntentRow]:
+        return iter(self._all())
+
+    @overload
+    def __getitem__(self, place: int) -> IntentRow: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[IntentRow]: ...
+
+    def __getitem__(self, place: int | slice) -> IntentRow | Sequence[IntentRow]:
+        return self._all()[place]
+
+    def _all(self) -> list[IntentRow]:
+        rows = _in_order(self._plan, self._call, "participant_code, amount_minor, auto_rebalance")
+        return [IntentRow(*row) for row in rows]
+
+
+def _traders(plan: Plan, call: Call) -> Iterator[TraderRef]:
+    """Beside the rows of a call that sets flags."""
+    asked = _in_order(plan, call, _TRADER) if call.verb is Verb.FLAGS else []
+    return starmap(TraderRef, asked)
 
 
 def _in_order(plan: Plan, call: Call, columns: str) -> list[tuple[Any, ...]]:
@@ -140,7 +171,9 @@ def shrunk(approved: Sequence[CallWork], fresh: Plan) -> tuple[CallWork, ...]:
         kind = work.call.verb, _vector_text(work.call)
         rows = [row for row in work.rows if (*kind, row) in still]
         if rows:
-            works.append(_work(work.call, rows, [still[*kind, row] for row in rows]))
+            amount_minor = sum(row.amount_minor or 0 for row in rows)
+            call = replace(work.call, rows=len(rows), amount_minor=amount_minor)
+            works.append(_work(call, tuple(rows), [still[*kind, row] for row in rows]))
     return tuple(works)
 
 
@@ -148,12 +181,7 @@ _NO_TRADER = TraderRef("", "")
 
 
 def _work(call: Call, rows: Sequence[IntentRow], traders: Iterable[TraderRef]) -> CallWork:
-    amount_minor = sum(row.amount_minor or 0 for row in rows)
-    return CallWork(
-        call=replace(call, rows=len(rows), amount_minor=amount_minor),
-        rows=tuple(rows),
-        traders=tuple(traders) if call.verb is Verb.FLAGS else (),
-    )
+    return CallWork(call=call, rows=rows, traders=tuple(traders) if call.verb is Verb.FLAGS else ())
 
 
 def is_still_wanted(unfinished: Unfinished, given: PlanInput, approved: Plan | None) -> bool:

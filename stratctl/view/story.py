@@ -25,7 +25,10 @@ from stratctl.view.text import BLOCKED, INDETERMINATE, SYMBOLS, WORDS, Paint, co
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    intent: Intent
+    """What is told of a request later. Not its rows: of a large book they are too many to keep."""
+
+    strategy: str
+    verb: Verb
     at: float
 
 
@@ -47,12 +50,12 @@ class Story:
         if self.verbose:
             return self._everything(event, now)
         if isinstance(event, Intent) and event.verb is Verb.FLAGS:
-            self._sent[event.request_id] = _Sent(event, now)
+            self._sent[event.request_id] = _Sent(event.strategy, event.verb, now)
             return []
         flag = self._flag(event)
         if flag is not None:
-            number, began, _ = self._flags.get(flag.intent.strategy, (0, flag.at, now))
-            self._flags[flag.intent.strategy] = (number + 1, began, now)
+            number, began, _ = self._flags.get(flag.strategy, (0, flag.at, now))
+            self._flags[flag.strategy] = (number + 1, began, now)
             return []
         before = self._end_of_flags(getattr(event, "strategy", ""))
         return before + self._lines(event, now)
@@ -68,7 +71,7 @@ class Story:
         if not isinstance(event, Answer) or event.answer is not AnswerClass.COMMITTED:
             return None
         sent = self._sent.get(event.request_id)
-        if sent is None or sent.intent.verb is not Verb.FLAGS:
+        if sent is None or sent.verb is not Verb.FLAGS:
             return None
         return self._sent.pop(event.request_id)
 
@@ -97,7 +100,7 @@ class Story:
     def _lines(self, event: Event, now: float) -> list[str]:
         match event:
             case Intent():
-                self._sent[event.request_id] = _Sent(event, now)
+                self._sent[event.request_id] = _Sent(event.strategy, event.verb, now)
                 return [_intent(event)]
             case Attempt():
                 again = f"  sending {event.request_id} again, attempt {event.number}"
@@ -123,10 +126,10 @@ class Story:
     def _answer(self, answer: Answer, now: float) -> list[str]:
         sent = self._sent.get(answer.request_id)
         if answer.answer is AnswerClass.COMMITTED:
-            if sent is None or sent.intent.verb not in (Verb.CREATE, Verb.METADATA):
+            if sent is None or sent.verb not in (Verb.CREATE, Verb.METADATA):
                 return []
-            done = "created" if sent.intent.verb is Verb.CREATE else "metadata updated"
-            return [f"  {safe(sent.intent.strategy)}: {done}{_took(now - sent.at)}"]
+            done = "created" if sent.verb is Verb.CREATE else "metadata updated"
+            return [f"  {safe(sent.strategy)}: {done}{_took(now - sent.at)}"]
         status = f" ({answer.status})" if answer.status else ""
         said = safe("; ".join((answer.detail, *answer.errors)).strip("; "))
         about = self._about(answer.request_id)
@@ -136,7 +139,7 @@ class Story:
         """The call that a request id stands for."""
         sent = self._sent.get(request_id)
         if sent:
-            return f"{safe(sent.intent.strategy)}: {WORDS[sent.intent.verb]} {request_id}"
+            return f"{safe(sent.strategy)}: {WORDS[sent.verb]} {request_id}"
         return f"{safe(strategy)}: {request_id}" if strategy else request_id
 
     def _outcome(self, outcome: Outcome, now: float) -> str:

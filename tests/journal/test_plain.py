@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from stratctl.core.errors import JournalError
 from stratctl.core.event import Event, Intent, Outcome, RowOutcome
+from stratctl.core.packed import Packed, asked, ended
 from stratctl.journal import plain
 from stratctl.journal.chain import read
 from stratctl.journal.record import (
@@ -24,7 +25,6 @@ from stratctl.journal.record import (
     decode_strictly,
     encode_strictly,
 )
-from stratctl.journal.rows import Packed, asked, ended
 from tests.journal.story import everything, write
 from tests.journal.test_chain import sealed
 

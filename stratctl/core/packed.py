@@ -1,4 +1,4 @@
-"""Rows of calls as the text that the journal has of them, read anew at each look.
+"""Rows of calls as text, as the journal has them, read anew at each look.
 
 A million Executions as objects are two gigabytes, and as text a fifth of that. What goes over all
 of them asks for no more of a row than it needs, which takes a third of the time.
@@ -6,6 +6,7 @@ of them asks for no more of a row than it needs, which takes a third of the time
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar, overload
 
@@ -40,15 +41,29 @@ class Packed(Sequence[R]):
     gets it, and it is kept no longer; so rules that look once at every line read no row twice.
     """
 
-    __slots__ = ("_read", "_size", "kind", "text")
+    __slots__ = ("_held", "_read", "_size", "kind")
 
     def __init__(
         self, text: bytes, size: int, kind: type[R], *, read: Sequence[Any] | None = None
     ) -> None:
-        self.text = text
+        self._held = text, False
+        """The text, and whether it is deflated: one value, because threads read it."""
         self.kind = kind
         self._size = size
         self._read = read
+
+    @property
+    def text(self) -> bytes:
+        """The canonical JSON."""
+        held, deflated = self._held
+        return zlib.decompress(held) if deflated else held
+
+    def deflate(self) -> None:
+        """Take less memory from now on, and longer to be read: for rows that are probably never
+        looked at again."""
+        held, deflated = self._held
+        if not deflated:
+            self._held, self._read = (zlib.compress(held, level=1), True), None
 
     def asked(self) -> Sequence[Any]:
         """Each row, with at least what counts of an IntentRow."""
@@ -86,6 +101,13 @@ class Packed(Sequence[R]):
         return rows
 
 
+def packed(rows: Sequence[R], kind: type[R]) -> Packed[R]:
+    """The same rows, in as little memory as they take."""
+    found = Packed(_SORTED.encode(rows), len(rows), kind)
+    found.deflate()
+    return found
+
+
 def asked(
     rows: Sequence[IntentRow] | Sequence[RowOutcome],
 ) -> Sequence[IntentRow | RowOutcome | Asked]:
@@ -98,6 +120,7 @@ def ended(rows: Sequence[RowOutcome]) -> Sequence[RowOutcome | Ended]:
     return _ENDED.decode(rows.text) if isinstance(rows, Packed) else rows
 
 
+_SORTED = msgspec.json.Encoder(order="sorted")
 _ASKED = msgspec.json.Decoder(list[Asked])
 _ENDED = msgspec.json.Decoder(list[Ended])
 _WHOLE: dict[type, msgspec.json.Decoder[Any]] = {
