@@ -92,13 +92,13 @@ def document(plan: Plan, digest: str) -> Json:
                 for asset, currency, price in plan.prices
             ],
             "unmanaged": plan.unmanaged,
-            "weights": [_provenance(strategy, found) for strategy, found in plan.weights],
+            "weights": [provenance(strategy, found) for strategy, found in plan.weights],
             "warnings": [diagnostic(warning) for warning in plan.warnings],
             "notes": list(plan.notes),
             # Most plans share nothing, and say nothing about it.
             **({"totals": [_total(total) for total in plan.totals]} if plan.totals else {}),
             **({"cohorts": [_cohort(one) for one in plan.cohorts]} if plan.cohorts else {}),
-            **({"window": _window(plan.window)} if plan.window else {}),
+            **({"window": window(plan.window)} if plan.window else {}),
         },
     }
 
@@ -206,7 +206,8 @@ def _certificate(certificate: Certificate) -> Json:
     }
 
 
-def _window(opening: Opening) -> Json:
+def window(opening: Opening) -> Json:
+    """Whether apply may send, and until or from when."""
     return {
         "open": opening.open,
         "changes_at": opening.changes_at or None,
@@ -255,7 +256,8 @@ def _float(need: FloatNeed) -> Json:
     }
 
 
-def _provenance(strategy: str, found: WeightProvenance) -> Json:
+def provenance(strategy: str, found: WeightProvenance) -> Json:
+    """How the weights of a Strategy were computed."""
     return {
         "strategy": strategy,
         "rule": found.rule,

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from stratctl.core.diagnostic import Diagnostic
 from stratctl.core.event import Event, Problem
-from stratctl.core.state import Verb
+from stratctl.core.state import Verb, WeightProvenance
+from stratctl.core.windows import Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,8 @@ class StrategyStatus:
     problem: str
     outside_opted_out: int = 0
     """Those outside the band whose auto_rebalance is off and that no cohort overrides."""
+    weights: WeightProvenance | None = None
+    """How the target of ``Status.as_of`` was computed; None: it stands in the files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,8 @@ class Status:
     journal_head: str
     open_intents: int
     halted: str | None
+    window: Opening | None = None
+    """Whether apply may send at ``as_of``; None: the policy has no windows."""
 
 
 @dataclass(frozen=True, slots=True)

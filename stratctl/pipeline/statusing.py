@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from stratctl.core.money import PRICE_DIGITS, minor_digits
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def status_of(
     configuration: Configuration, live: Live, booked: Booked, *, entries: int, unfinished: int
 ) -> Status:
-    """Traders, values, drift, operations in flight, float and journal.
+    """Traders, values, drift, steps, operations in flight, float, windows and journal.
 
     ``unfinished`` counts the journal's calls without an end, accepted ones too: apply finds out
     about each of them before it does anything else.
@@ -30,6 +31,7 @@ def status_of(
     values = managed_values(changes, live, terms)
     drifts = drift_by_strategy(changes, live, terms)
     counts = _counts(changes, live)
+    windows = configuration.policy.windows
     return Status(
         environment=configuration.environment.name,
         realm=configuration.environment.realm,
@@ -51,6 +53,7 @@ def status_of(
         journal_head=booked.head,
         open_intents=unfinished,
         halted=booked.halted,
+        window=windows.at(datetime.fromisoformat(live.as_of)) if windows else None,
     )
 
 
@@ -81,6 +84,7 @@ def _strategy_status(
         parked=parked,
         problem=live.problem if live else "",
         outside_opted_out=opted_out,
+        weights=desired.targets[0].provenance,
     )
 
 

@@ -262,6 +262,7 @@ def status(status: Status) -> str:
             "environment": status.environment,
             "realm": status.realm,
             "as_of": status.as_of,
+            "window": plan_json.window(status.window) if status.window else None,
             "strategies": [_strategy(one) for one in status.strategies],
             "floats": [
                 {
@@ -294,6 +295,7 @@ def _strategy(one: StrategyStatus) -> Json:
         "outside_opted_out": one.outside_opted_out,
         "drift_largest": format_units(one.drift_largest_e18, WEIGHT_DIGITS),
         "in_flight": _objects(("operation_id", "type", "status"), one.in_flight),
+        "weights": plan_json.provenance(one.name, one.weights) if one.weights else None,
         "parked": one.parked,
         "problem": one.problem,
     }

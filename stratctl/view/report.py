@@ -19,6 +19,8 @@ from stratctl.core.report import (
     Tally,
 )
 from stratctl.core.state import VERB_ORDER, Verb
+from stratctl.view import weights
+from stratctl.view.human import window_text
 from stratctl.view.summary import DONE, cash
 from stratctl.view.text import (
     BLOCKED,
@@ -331,6 +333,8 @@ def status(status: Status, *, color: bool = False) -> str:
         lines.append(f"float: {amount} available ({safe(one.account)})")
     head = f", head {safe(status.journal_head)}" if status.journal_head else ""
     lines.append(f"journal: {count(status.journal_entries, 'entry', 'entries')}{head}")
+    if status.window:
+        lines.append(window_text(status.window))
     lines += _open(status, paint)
     return "\n".join(lines) + "\n"
 
@@ -354,6 +358,9 @@ def _strategy(one: StrategyStatus, paint: Paint) -> Iterator[str]:
     if one.traders:
         yield f"  holdings {money(one.value_minor, one.currency)} (estimate)"
         yield f"  drift: {_drift(one)}"
+    if one.weights:
+        said = f"weights: {weights.text(one.weights)}"
+        yield from wrapped(said, WIDTH, first="  ", rest="    ")
     for operation, kind, state in one.in_flight:
         yield f"  in flight: {safe(kind)} {safe(operation)} is {safe(state)}"
     if one.parked:

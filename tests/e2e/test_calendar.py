@@ -47,3 +47,16 @@ def test_a_changed_target_goes_from_stage_to_stage(project: Project) -> None:
         assert blocked_of(project.plan()) == dict.fromkeys(codes, "cooldown")
         shutil.rmtree(project.root / ".stratctl" / "journal")
         assert blocked_of(project.plan()) == dict.fromkeys(codes, "cooldown")
+
+
+def test_status_says_which_step_it_is(project: Project) -> None:
+    """Long before the first one the weights are the old ones, and the day of the first is named."""
+    moving = {"before": {"BTC": "1"}, "begins": "2998-12-01", "steps": 2, "every_days": 31}
+    project.strategy("core", {"BTC": "0.5", "ETH": "0.5"}, transition=moving)
+    project.save()
+    (status,) = project.status().strategies
+    assert status.weights is not None
+    assert status.weights.vector.text == "BTC 1"
+    step = status.weights.step
+    assert step is not None
+    assert (step.number, step.steps, step.next_on) == (0, 2, "2998-12-01")

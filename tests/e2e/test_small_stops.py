@@ -298,6 +298,7 @@ def test_closed_windows(two: tuple[Project, list[str]], monkeypatch: pytest.Monk
     raise_both(project, codes)
     window = project.plan().window
     assert window is not None
+    assert project.status().window == window
     assert (window.open, window.changes_at) == (False, "2101-01-01T05:00:00Z")
     before = project.sandbox.mutations()
     with pytest.raises(GuardRefused, match=r"blackout 2000-01-01 .* opens at 2101") as caught:

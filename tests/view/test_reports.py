@@ -30,10 +30,12 @@ from stratctl.core.report import (
     StrategyStatus,
     Tally,
 )
-from stratctl.core.state import Verb
+from stratctl.core.state import TransitionStep, Verb
+from stratctl.core.windows import Opening
 from stratctl.view import audit, report
 from stratctl.view import json as json_view
 from stratctl.view.story import Story
+from tests.plans import CAPPED_BLEND, EXIT
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -81,6 +83,12 @@ STATUS = Status(
             in_flight=(("op-1", "rebalance", "settling"),),
             parked=2,
             problem="a gap in the chain",
+            weights=replace(
+                CAPPED_BLEND,
+                step=TransitionStep(
+                    2, 4, EXIT, CAPPED_BLEND.vector, "2026-11-28", CAPPED_BLEND.span
+                ),
+            ),
         ),
         StrategyStatus("new", None, "USD", 0, 3, 0, 0, 0, 0, (), 0, ""),
     ),
@@ -89,6 +97,7 @@ STATUS = Status(
     journal_head="h" * 64,
     open_intents=1,
     halted="exits_only",
+    window=Opening(open=False, changes_at="2026-12-07T14:00:00Z", because=""),
 )
 AUDIT = AuditReport("local", 17, "h" * 64, 4, 4, ())
 BROKEN = replace(AUDIT, findings=("line 9 does not fit line 8",), repaired="a torn last line")
