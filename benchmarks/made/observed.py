@@ -28,6 +28,7 @@ class Observer:
         self._under_way = 0
         self._since = 0.0
         self.waited = 0.0
+        self.waited_before = 0.0
         self.requests = 0
         self.first_post = 0.0
         self.mib_before = 0.0
@@ -51,6 +52,7 @@ class Observer:
                 self._posts += 1
                 if not self.first_post:
                     self.first_post, self.mib_before = now, peak_mib()
+                    self.waited_before = self.waited
                 if self._posts_max and self._posts > self._posts_max:
                     os.kill(os.getpid(), signal.SIGKILL)
             self.requests += 1
@@ -91,6 +93,7 @@ def main() -> None:
             "wall": time.perf_counter() - began,
             "waited": observer.waited,
             "before": observer.first_post - began,
+            "waited_before": observer.waited_before,
             "requests": observer.requests,
             "cpu": usage.ru_utime + usage.ru_stime,
             "mib": peak_mib(),

@@ -12,18 +12,20 @@ import atexit
 import itertools
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 Schema = Mapping[str, str]
 """Column name -> DuckDB type, in column order."""
+
+Done = TypeVar("Done")
 
 _GATHERED_AT_ONCE = 50
 
@@ -55,11 +57,15 @@ class Workspace:
             # The engine would round these into an integer column without a word.
             assert not {float, Decimal} & set(map(type, column)), f"{name}: not an exact integer"
         declared = ", ".join(f"{column} {kind}" for column, kind in schema.items())
-        table = self._create(name, schema, f"CREATE TABLE {{}} ({declared})")
-        if columns and columns[0]:
-            with self._lock, interruptible(), self._connection.appender(table.name) as appender:
-                appender.append_rows(zip(*columns, strict=True))
-        return replace(table, count=len(columns[0]) if columns else 0)
+
+        def filled() -> Table:
+            table = self._create(name, schema, f"CREATE TABLE {{}} ({declared})")
+            if columns and columns[0]:
+                with interruptible(), self._connection.appender(table.name) as appender:
+                    appender.append_rows(zip(*columns, strict=True))
+            return replace(table, count=len(columns[0]) if columns else 0)
+
+        return self._carried_out(filled)
 
     def select(
         self,
@@ -94,13 +100,16 @@ class Workspace:
         self, name: str, schema: Schema, statement: str, parameters: Sequence[Any] = ()
     ) -> Table:
         """Run a statement that makes a table of the name that stands in it for ``{}``."""
-        with self._lock, interruptible():
+
+        def created() -> Table:
             self._made += 1
             table = Table(self, f"{name}_{self._made}", dict(schema))
             self._connection.execute(statement.replace("{}", table.name, 1), list(parameters))
             # Of a query it says how many rows it made, of an empty table or a view nothing.
             made = self._connection.fetchone()
-        return replace(table, count=made[0] if made else None)
+            return replace(table, count=made[0] if made else None)
+
+        return self._carried_out(created)
 
     def _at_the_door(self, table: Table) -> Table:
         """The Table, whose columns came out of a query, if they are of the types that it says."""
@@ -131,8 +140,7 @@ class Workspace:
         ``select``."""
         if of is not None and of.count == 0:
             return []
-        with self._lock, interruptible():
-            return self._connection.execute(sql, list(parameters)).fetchall()
+        return self._carried_out(lambda: self._connection.execute(sql, list(parameters)).fetchall())
 
     def one(self, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...]:
         """Run a query that yields exactly one row."""
@@ -141,8 +149,18 @@ class Workspace:
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> None:
         """Run a statement for its effect (COPY, DROP)."""
+        self._carried_out(lambda: self._connection.execute(sql, list(parameters)))
+
+    def _carried_out(self, statement: Callable[[], Done]) -> Done:
+        """Run it. Where the engine may hold too little for it, it may hold more from now on."""
+        import duckdb
+
         with self._lock, interruptible():
-            self._connection.execute(sql, list(parameters))
+            try:
+                return statement()
+            except duckdb.OutOfMemoryException:
+                self._connection.execute("RESET memory_limit")
+                return statement()
 
 
 @dataclass(frozen=True)
@@ -210,6 +228,25 @@ class Table:
         return self.workspace.rows(
             f"SELECT {columns} FROM {self.name} GROUP BY {columns} HAVING count(*) > 1 ORDER BY ALL"
         )
+
+
+@contextmanager
+def holding(*, mebibytes: int, folder: str) -> Iterator[None]:
+    """Let the engine of this process hold no more than this in memory, and the rest in files.
+
+    A statement that cannot be carried out like this gets all the memory that there is, and so does
+    what comes after it. Once the engine has files in a ``folder``, it stays there.
+    """
+    import duckdb
+
+    engine = _engine(None).cursor()
+    with suppress(duckdb.NotImplementedException):
+        engine.execute(f"SET temp_directory = {literal(folder)}")
+    engine.execute(f"SET memory_limit = '{mebibytes:d}MiB'")
+    try:
+        yield
+    finally:
+        engine.execute("RESET memory_limit")
 
 
 @contextmanager

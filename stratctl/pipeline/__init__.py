@@ -11,15 +11,19 @@ Each verb imports its own stages: whoever shows a plan need not wait for what ap
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stratctl import planfile
 from stratctl.core.errors import PlanFileError
-from stratctl.core.tables import Workspace
+from stratctl.core.tables import Workspace, holding
 
 if TYPE_CHECKING:
     from stratctl.core.diagnostic import Diagnostic
@@ -244,8 +248,35 @@ def apply(
     bound = approved.acknowledgements if approved else ()
     said = Conversation(approve=approve, progress=progress, watch=watch, stopping=stopping)
     known = (*acknowledgements, *bound)
-    with Session(root, environment, environ, known, applies=True) as session:
+    with (
+        _frugally(approved),
+        Session(root, environment, environ, known, applies=True) as session,
+    ):
         return apply_plan(session, approved, expect_digest=expect_digest, conversation=said)
+
+
+LARGE_ROWS = 100_000
+"""A plan of this many rows is carried out with an engine that holds no more than it must."""
+
+LARGE_MEBIBYTES = 384
+"""For a million enrolments to fit into a gibibyte with all that is beside the engine."""
+
+
+def _frugally(approved: Plan | None) -> AbstractContextManager[None]:
+    """What a large plan is carried out within. Whoever applies without a file plans as freely as
+    ``plan`` does."""
+    if approved is None or len(approved.rows) < LARGE_ROWS:
+        return nullcontext()
+    return holding(mebibytes=LARGE_MEBIBYTES, folder=_scratch())
+
+
+@cache
+def _scratch() -> str:
+    """Where this process keeps what its engine may not hold; for its own user alone, and gone with
+    the process."""
+    folder = tempfile.mkdtemp(prefix="stratctl-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def recover(

@@ -9,14 +9,18 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from stratctl.core.tables import Table, Workspace, interruptible, literal
+from stratctl import pipeline
+from stratctl.core.tables import Table, Workspace, holding, interruptible, literal
+from tests.plans import small_plan
 
 BIG = 10**38 - 1
+LIMIT = "SELECT current_setting('memory_limit')"
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +204,38 @@ def test_a_copy_in_another_workspace_has_the_same_rows(threads: int | None) -> N
         assert (copy.workspace, copy.schema, len(copy)) == (there, schema, 2)
         assert copy.rows() == [("A", None), ("B", 10**30)]
     assert table.copied_to(here) is table
+
+
+def test_an_engine_that_holds_little_says_the_same(tmp_path: Path) -> None:
+    """What it may not hold is in files, and stays in the first folder that it had.
+
+    What cannot be done like that is done with all the memory that there is.
+    """
+    space = Workspace()
+    numbers = space.select("n", {"n": "BIGINT"}, "SELECT range AS n FROM range(500000)")
+    folders = tmp_path / "one", tmp_path / "other"
+    for folder in folders:
+        folder.mkdir()
+        with holding(mebibytes=8, folder=str(folder)):
+            more = space.select("m", {"m": "BIGINT"}, f"SELECT n + 1 AS m FROM {numbers}")
+            assert space.one(f"SELECT count(*), sum(m) FROM {more}") == (500_000, 500_001 * 250_000)
+            held = space.one("SELECT sum(temporary_storage_bytes) FROM duckdb_memory()")[0]
+            assert held > 0
+            assert space.one(LIMIT) == ("8.0 MiB",)
+            assert space.one("SELECT len(list(range)) FROM range(1000000)") == (10**6,)
+            assert space.one(LIMIT) != ("8.0 MiB",)
+    assert not list(folders[1].iterdir())
+
+
+def test_a_large_plan_is_carried_out_frugally(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine holds little for as long as that takes, and for a smaller plan what it likes."""
+    space = Workspace()
+    (free,) = space.one(LIMIT)
+    plan = small_plan(space)
+    for least, limit in ((len(plan.rows), "384.0 MiB"), (len(plan.rows) + 1, free)):
+        monkeypatch.setattr(pipeline, "LARGE_ROWS", least)
+        with pipeline._frugally(plan):
+            assert space.one(LIMIT) == (limit,)
+        assert space.one(LIMIT) == (free,)
+    with pipeline._frugally(None):
+        assert space.one(LIMIT) == (free,)

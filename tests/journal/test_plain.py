@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stratctl.core.errors import JournalError
 from stratctl.core.event import Event, Intent, Outcome, RowOutcome
-from stratctl.core.packed import Packed, asked, ended
+from stratctl.core.packed import Packed, asked, ended, packed
 from stratctl.journal import plain
 from stratctl.journal.chain import read
 from stratctl.journal.record import (
@@ -177,6 +177,11 @@ def test_packed_rows_are_rows() -> None:
         assert isinstance(rows, Packed)
         assert (len(rows), [*rows], rows[:1]) == (len(event.rows), [*event.rows], event.rows[:1])
         assert (hash(rows), repr(rows), rows) == (hash(event.rows), repr(event.rows), event.rows)
+        text = rows.text
+        rows.deflate()
+        rows.deflate()
+        assert (rows.text, len(rows), rows) == (text, len(event.rows), event.rows)
+        assert packed(event.rows, rows.kind) == rows
         line = LINES[entry.seq - 1]
         new = decode(line, seq=entry.seq, prev=place(line)[1]).event
         assert isinstance(new, Intent | Outcome)
