@@ -506,9 +506,10 @@ def nobody_drifts_further(world: World) -> None:
             flows.setdefault((name, code), set()).add(verb)
     for (name, code), verbs in flows.items():
         was, now = before[name, code], after[name, code]
-        if set(was.holds) - set(world.prices):
-            continue
         weights = dict(strategies[name].targets[declared[name, code].target].vector.weights_e18)
+        # What is bought of an asset without a price cannot be counted here either.
+        if (set(was.holds) | set(weights)) - set(world.prices):
+            continue
         whole_before, off_before = _off(was, weights, world)
         whole, off_after = _off(now, weights, world)
         for asset, weight_e18 in weights.items():
