@@ -235,14 +235,16 @@ def holding(*, mebibytes: int, folder: str) -> Iterator[None]:
     """Let the engine of this process hold no more than this in memory, and the rest in files.
 
     A statement that cannot be carried out like this gets all the memory that there is, and so does
-    what comes after it. Once the engine has files in a ``folder``, it stays there.
+    what comes after it, or all of it where the engine holds more already than files can take. Once
+    the engine has files in a ``folder``, it stays there.
     """
     import duckdb
 
     engine = _engine(None).cursor()
     with suppress(duckdb.NotImplementedException):
         engine.execute(f"SET temp_directory = {literal(folder)}")
-    engine.execute(f"SET memory_limit = '{mebibytes:d}MiB'")
+    with suppress(duckdb.OutOfMemoryException):
+        engine.execute(f"SET memory_limit = '{mebibytes:d}MiB'")
     try:
         yield
     finally:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import duckdb
 import pytest
 
 from stratctl import pipeline
+from stratctl.core import tables
 from stratctl.core.tables import Table, Workspace, holding, interruptible, literal
 from tests.plans import small_plan
 
@@ -206,12 +208,19 @@ def test_a_copy_in_another_workspace_has_the_same_rows(threads: int | None) -> N
     assert table.copied_to(here) is table
 
 
-def test_an_engine_that_holds_little_says_the_same(tmp_path: Path) -> None:
+@pytest.fixture
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace in an engine that holds nothing of other tests."""
+    monkeypatch.setattr(tables, "_engine", cache(tables._engine.__wrapped__))
+    return Workspace()
+
+
+def test_an_engine_that_holds_little_says_the_same(fresh: Workspace, tmp_path: Path) -> None:
     """What it may not hold is in files, and stays in the first folder that it had.
 
     What cannot be done like that is done with all the memory that there is.
     """
-    space = Workspace()
+    space = fresh
     numbers = space.select("n", {"n": "BIGINT"}, "SELECT range AS n FROM range(500000)")
     folders = tmp_path / "one", tmp_path / "other"
     for folder in folders:
@@ -225,6 +234,16 @@ def test_an_engine_that_holds_little_says_the_same(tmp_path: Path) -> None:
             assert space.one("SELECT len(list(range)) FROM range(1000000)") == (10**6,)
             assert space.one(LIMIT) != ("8.0 MiB",)
     assert not list(folders[1].iterdir())
+
+
+def test_an_engine_that_holds_more_already_goes_on(fresh: Workspace, tmp_path: Path) -> None:
+    """Where files cannot take enough of it, the limit stays where it was."""
+    (free,) = fresh.one(LIMIT)
+    # Each of them is less than a block, which is what goes into files.
+    for _ in range(300):
+        fresh.select("kept", {"n": "UBIGINT"}, "SELECT hash(range) AS n FROM range(20000)")
+    with holding(mebibytes=1, folder=str(tmp_path)):
+        assert fresh.one(LIMIT) == (free,)
 
 
 def test_a_large_plan_is_carried_out_frugally(monkeypatch: pytest.MonkeyPatch) -> None:
