@@ -47,7 +47,7 @@ help: ## list the tasks
 demo: $(RUNTIME) ## start the sandbox, declare, plan, apply, change, apply again, verify the log
 	@$(PY) tests/demo/run.py
 
-test: $(DEV) ## the tests, some six minutes on two cores
+test: $(DEV) ## the tests, six or seven minutes on two cores
 	@$(IN_MEMORY) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder -q
 
 laws: $(DEV) ## the laws of planning, up to 10,000 examples each; LAWS=tests takes those of all parts
